@@ -1,0 +1,79 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+ARGS ?=
+export LAB_DIR ?= $(CURDIR)/.lab
+
+venv := $(CURDIR)/.venv
+stamp := $(venv)/.installed-$(shell sha256sum requirements-dev.txt | cut -c1-16)
+# The collection is found through a link, and without a folder of that name above the checkout.
+collection := .build/ansible_collections/llmops/langfuse
+in_venv := PATH="$(venv)/bin:$$PATH"
+lab := $(in_venv) PYTHONPATH=tests/lab $(venv)/bin/python -m langfuse_lab
+in_lab := source "$(LAB_DIR)/env" && PATH="$(venv)/bin:$$PATH"
+
+.PHONY: help
+help: ## Show this
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  ARGS="-e platform_size=medium" goes to ansible-playbook (demo, site, teardown); LAB_DIR and LAB_PORT_BASE choose a lab.'
+
+.PHONY: demo
+demo: lab-up site ## Start the lab, run the whole site on it, show what stands
+	@$(lab) show
+
+.PHONY: site
+site: setup ## Run playbooks/site.yml on the lab
+	@$(in_lab) ansible-playbook -i inventories/local playbooks/site.yml $(ARGS)
+
+.PHONY: teardown
+teardown: setup ## Run playbooks/teardown.yml on the lab
+	@$(in_lab) ansible-playbook -i inventories/local playbooks/teardown.yml $(ARGS)
+
+.PHONY: lab-up
+lab-up: setup ## Start the lab (does nothing when it is up)
+	@$(lab) up
+
+.PHONY: lab-down
+lab-down: setup ## Stop the lab and forget what it holds (LAB_KEEP=1 keeps Kubernetes and ClickHouse)
+	@$(lab) down
+
+.PHONY: test
+test: setup ## Everything that CI runs: lint, unit, sanity, and the site on a lab of its own
+	@$(in_venv) tests/run_all.sh
+
+.PHONY: lint
+lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
+	@$(in_venv) tests/run_lint.sh
+
+.PHONY: unit
+unit: setup ## Unit tests: plugins, templates, lab, repository
+	@$(in_venv) tests/run_unit.sh
+
+.PHONY: sanity
+sanity: setup ## ansible-test sanity and units on the built collection
+	@$(in_venv) tests/run_sanity.sh
+
+.PHONY: clean
+clean: ## Stop the lab and remove everything that was built in this checkout
+	@if [ -x "$(venv)/bin/python" ] && [ -d "$(LAB_DIR)" ]; then $(lab) down; fi
+	@rm -rf .build .ansible .pytest_cache .ruff_cache tests/output tests/site/log "$(LAB_DIR)" "$(venv)"
+
+.PHONY: setup
+setup: $(stamp) $(collection)
+
+$(collection):
+	@mkdir -p $(dir $@)
+	@ln -sfn "$(CURDIR)" $@
+
+$(stamp): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 || true): Python 3.11 or newer is needed. Name one with PYTHON=python3.12." >&2; exit 1; }
+	@echo "Installing Python packages into .venv (usually 1 to 2 minutes)"
+	@rm -rf "$(venv)" && $(PYTHON) -m venv "$(venv)"
+	@"$(venv)/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement requirements-dev.txt
+	@touch $@

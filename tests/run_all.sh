@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Everything, in two lanes side by side: the site on a lab of its own, and what needs no lab. Each lane's output goes to a file and is shown when the lane ends.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+out=tests/output
+mkdir -p "$out"
+
+lane() { # NAME SCRIPT...
+  local name=$1 script
+  shift
+  for script in "$@"; do
+    echo "== $script"
+    "tests/$script" || { echo "== $script FAILED"; return 1; }
+  done >"$out/$name.log" 2>&1
+}
+
+started=$SECONDS
+echo "Logs of the two lanes: $out/site.log and $out/checks.log"
+lane site run_site.sh & site=$!
+lane checks run_lint.sh run_unit.sh run_sanity.sh & checks=$!
+
+failed=0
+for pair in "checks:$checks" "site:$site"; do
+  wait "${pair#*:}" || failed=1
+  cat "$out/${pair%%:*}.log"
+done
+echo "make test took $((SECONDS - started)) s"
+exit "$failed"

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Run ansible-test sanity and units on the collection as it ships: built, and unpacked again in a temporary folder.
+#
+#   tests/run_sanity.sh          with .venv and its Python
+#   tests/run_sanity.sh 3.13     with that Python, in a virtual environment of its own that is kept in the cache
+set -euo pipefail
+
+repository="$(cd "$(dirname "$0")/.." && pwd)"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse"
+
+find_python() { # find_python VERSION: print a Python of that version that runs (pyenv's shims exist without running)
+  local candidate
+  for candidate in "$(command -v "python$1" || true)" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+    if [ -x "$candidate" ] && "$candidate" -c "" 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "No Python $1 found on PATH or under pyenv: install it, or ask for another version." >&2
+  return 1
+}
+
+cached_venv() { # cached_venv VERSION: print the virtual environment of this version and lock file, made if need be
+  local python venv
+  python="$(find_python "$1")"
+  venv="$cache/venv-$1-$(sha256sum "$repository/requirements-dev.txt" | cut -c1-16)"
+  if [ ! -e "$venv/.complete" ]; then
+    echo "Installing Python packages into $venv (usually 1 to 2 minutes)" >&2
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$repository/requirements-dev.txt"
+    touch "$venv/.complete"
+  fi
+  echo "$venv"
+}
+
+if [ $# -gt 0 ]; then
+  venv="$(cached_venv "$1")"
+else
+  venv="$repository/.venv"
+fi
+# Not the caller's PATH: ansible-test takes every pythonX.Y on it for one that runs.
+export PATH="$venv/bin:/usr/local/bin:/usr/bin:/bin" LC_ALL=C.UTF-8
+unset PYTHONPATH ANSIBLE_COLLECTIONS_PATH ANSIBLE_CONFIG
+version="$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+
+# Where ansible-test keeps what it downloads; 24.2 is asked for by ansible-core 2.19, 25.2 by newer ones.
+mkdir -p ~/.ansible/test/cache
+for pip in 24_2 25_2; do
+  cp "$repository/tests/get_pip_shim.py" ~/.ansible/test/cache/get_pip_$pip.py
+done
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+collection="$work/ansible_collections/llmops/langfuse"
+mkdir -p "$collection"
+(cd "$repository" && ansible-galaxy collection build --force --output-path "$work" >/dev/null)
+tar --extract --gzip --file "$work"/llmops-langfuse-*.tar.gz --directory "$collection"
+
+cd "$collection"
+ansible-test sanity --local --color no --python "$version"
+ansible-test units --local --color no --python "$version"
