@@ -62,5 +62,7 @@ mkdir -p "$collection"
 tar --extract --gzip --file "$work"/llmops-langfuse-*.tar.gz --directory "$collection"
 
 cd "$collection"
-ansible-test sanity --local --color no --python "$version"
-ansible-test units --local --color no --python "$version"
+failed=0
+ansible-test sanity --local --color no --python "$version" || failed=1
+ansible-test units --local --color no --python "$version" || failed=1
+exit "$failed"

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole site on the lab, in the order of a platform's life.
 
-Empty account, first run, second run, parts, teardown, the other chart major. The tests build on each other; the run stops at the
-first failure (-x).
+Empty account, first run, second run, parts, teardown, the other chart major. The tests build on each other; the run
+stops at the first failure (-x).
 """
 
 from __future__ import annotations
