@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Everything, in two lanes side by side: the site on a lab of its own, and what needs no lab. Each lane's output goes to a file and is shown when the lane ends.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 out=tests/output
 mkdir -p "$out"
 

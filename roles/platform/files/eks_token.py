@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print an EKS token for a kubeconfig's exec section, with boto3 and without the AWS CLI.
 
-Usage: eks_token.py REGION CLUSTER. The token is a presigned sts:GetCallerIdentity request that names the cluster in a signed header.
-Credentials come from where boto3 finds them. EKS takes a token for 15 minutes; the client is told 14.
+Usage: eks_token.py REGION CLUSTER. The token is a presigned sts:GetCallerIdentity request that names the cluster in a
+signed header. Credentials come from where boto3 finds them. EKS takes a token for 15 minutes; the client is told 14.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def token(region: str, cluster: str) -> str:
     """The bearer token of this session's identity for one cluster."""
     session = boto3.Session(region_name=region)
     sts = session.client("sts")
-    signer = RequestSigner(sts.meta.service_model.service_id, region, "sts", "v4", session.get_credentials(), session.events)
+    signer = RequestSigner(
+        sts.meta.service_model.service_id, region, "sts", "v4", session.get_credentials(), session.events
+    )
     request = {
         "method": "GET",
         "url": f"{sts.meta.endpoint_url}/?Action=GetCallerIdentity&Version=2011-06-15",
@@ -40,7 +42,7 @@ def token(region: str, cluster: str) -> str:
 
 def credential(region: str, cluster: str) -> dict[str, object]:
     """The ExecCredential that client.authentication.k8s.io/v1 asks for."""
-    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=TOKEN_MINUTES)
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=TOKEN_MINUTES)
     return {
         "apiVersion": "client.authentication.k8s.io/v1",
         "kind": "ExecCredential",

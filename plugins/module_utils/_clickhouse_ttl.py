@@ -1,0 +1,512 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PRIVATE: keep the TTL rules of a list of MergeTree tables over one connection.
+
+The order of the steps is what makes it cheap and safe: whole expired partitions go first (that frees the disk at once and
+must come before any mutation), then the settings that make the server drop whole parts instead of rewriting them, then the
+rule. Nothing here ever runs OPTIMIZE.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.llmops.langfuse.plugins.module_utils import _ttl_text as text
+from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import ConnectionLost
+from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
+from ansible_collections.llmops.langfuse.plugins.module_utils._ttl_wish import Wish
+
+ONLY_DROP_PARTS = "ttl_only_drop_parts"
+RECALCULATE_ONLY = "materialize_ttl_recalculate_only"
+
+# The server's own limit for dropping a partition, where it does not tell.
+DROP_GUARD = 50_000_000_000
+
+# Rewriting needs room for the new parts beside the old ones, and for what is inserted meanwhile.
+REWRITE_ROOM = 1.2
+
+# Before 25.7 a TTL's time had to be a Date or a DateTime.
+WIDE_TIMES_SINCE = (25, 7)
+
+
+class Server(t.Protocol):
+    """What is needed of a connection."""
+
+    version: tuple[int, ...]
+
+    def query(self, sql: str, parameters: dict[str, t.Any] | None = None) -> list[tuple[t.Any, ...]]:
+        """Run one statement and return its rows."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as the server describes it."""
+
+    engine: str
+    partition_key: str
+    ttl: str
+    own_settings: dict[str, str]
+    columns: dict[str, str]  # types of the columns that were asked for
+
+    @property
+    def rules(self) -> list[text.Rule]:
+        """The rules of the TTL clause."""
+        return text.rules(self.ttl)
+
+
+@dataclass
+class Preview:
+    """What a rule would do to the rows that are there. Sizes in bytes, on the server that was asked."""
+
+    rows: int = 0
+    rows_expired: int = 0
+    size: int = 0
+    largest_part: int = 0
+    expired: list[dict[str, t.Any]] = field(default_factory=list)
+    to_rewrite: int = 0
+    free: int = 0
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """What the module returns."""
+        return {
+            "rows_total": self.rows,
+            "rows_expired": self.rows_expired,
+            "bytes_total": self.size,
+            "partitions_expired": self.expired,
+            "bytes_to_rewrite": self.to_rewrite,
+            "free_bytes": self.free,
+        }
+
+
+@dataclass
+class Result:
+    """What became of one table."""
+
+    wish: Wish
+    before: dict[str, t.Any] | None = None
+    after: dict[str, t.Any] | None = None
+    engine: str | None = None
+    partition_key: str | None = None
+    statements: list[str] = field(default_factory=list)
+    dropped: list[dict[str, t.Any]] = field(default_factory=list)
+    impact: dict[str, t.Any] | None = None
+    warnings: list[str] = field(default_factory=list)
+    skipped_reason: str | None = None
+    failure: str | None = None
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """What the module returns."""
+        return {
+            "database": self.wish.database,
+            "name": self.wish.name,
+            "changed": bool(self.statements),
+            "failed": self.failure is not None,
+            "msg": self.failure,
+            "skipped_reason": self.skipped_reason,
+            "engine": self.engine,
+            "partition_key": self.partition_key,
+            "before": self.before,
+            "after": self.after,
+            "statements": self.statements,
+            "impact": self.impact,
+            "warnings": self.warnings,
+        }
+
+    def diff(self) -> dict[str, str]:
+        """What diff mode shows: one rule, setting or dropped partition a line."""
+        lines = _lines(self.before)
+        lines += [f"partition {part['id']} ({part['rows']} rows, {part['bytes']} bytes)" for part in self.dropped]
+        return {
+            "before_header": self.wish.label,
+            "after_header": self.wish.label,
+            "before": "".join(f"{line}\n" for line in lines),
+            "after": "".join(f"{line}\n" for line in _lines(self.after)),
+        }
+
+
+def _lines(state: dict[str, t.Any] | None) -> list[str]:
+    if not state:
+        return []
+    rules = [f"TTL {rule['text']}" for rule in state["rules"]]
+    return rules + [f"{name} = {str(value).lower()}" for name, value in state["settings"].items()]
+
+
+def keep_rules(server: Server, wishes: list[Wish], cluster: str | None, check_mode: bool) -> list[Result]:
+    """Bring every table to its wish. One table's failure does not stop the others.
+
+    :param cluster: name for ON CLUSTER.
+    :param check_mode: look and plan only.
+    """
+    tables = _read_tables(server, wishes)
+    defaults = _default_settings(server)
+    results = []
+    lost: ConnectionLost | None = None
+    for wish in wishes:
+        result = Result(wish)
+        results.append(result)
+        try:
+            if lost:
+                raise lost
+            _Keeper(server, wish, result, defaults, cluster).keep(tables.get((wish.database, wish.name)), check_mode)
+        except LangfuseError as error:
+            lost = error if isinstance(error, ConnectionLost) else None
+            result.failure = f"{wish.label}: {error}"
+    return results
+
+
+def _read_tables(server: Server, wishes: list[Wish]) -> dict[tuple[str, str], Table]:
+    """Read all tables in two queries."""
+    parameters = {
+        "tables": tuple((wish.database, wish.name) for wish in wishes),
+        "columns": (*text.RESERVED, *(wish.column for wish in wishes if wish.column)),
+    }
+    columns: dict[tuple[str, str], dict[str, str]] = {}
+    for database, name, column, kind in server.query(
+        "SELECT database, table, name, type FROM system.columns "
+        "WHERE (database, table) IN %(tables)s AND name IN %(columns)s",
+        parameters,
+    ):
+        columns.setdefault((database, name), {})[column] = kind
+    rows = server.query(
+        "SELECT database, name, engine, engine_full, partition_key FROM system.tables "
+        "WHERE (database, name) IN %(tables)s",
+        parameters,
+    )
+    return {
+        (database, name): Table(
+            engine=engine,
+            partition_key=partition_key,
+            ttl=text.ttl_clause(engine_full),
+            own_settings=text.settings(engine_full),
+            columns=columns.get((database, name), {}),
+        )
+        for database, name, engine, engine_full, partition_key in rows
+    }
+
+
+def _default_settings(server: Server) -> dict[str, str]:
+    """The server's values for tables that have none of their own."""
+    return dict(
+        server.query(
+            "SELECT name, value FROM system.merge_tree_settings WHERE name IN %(names)s",
+            {"names": (ONLY_DROP_PARTS, RECALCULATE_ONLY)},
+        )
+    )
+
+
+class _Keeper:
+    """The work on one table."""
+
+    def __init__(
+        self, server: Server, wish: Wish, result: Result, defaults: dict[str, str], cluster: str | None
+    ) -> None:
+        self._server = server
+        self._wish = wish
+        self._result = result
+        self._defaults = defaults
+        self._alter = f"ALTER TABLE `{wish.database}`.`{wish.name}`" + (f" ON CLUSTER `{cluster}`" if cluster else "")
+
+    def keep(self, table: Table | None, check_mode: bool) -> None:
+        """Look, plan, check, then act."""
+        if not self._can_have_rules(table):
+            return
+        result = self._result
+        result.engine, result.partition_key = table.engine, table.partition_key
+        result.before = result.after = self._describe(table)
+        wished = self._wished_rules(table)
+        target = self._target_rules(table, wished)
+        changes = text.clause(target) != table.ttl
+        settings = self._settings_to_change(table, changes)
+        if not (changes or settings or self._wish.drop_expired):
+            return
+        drops = self._preview(table, wished, target, changes)
+        statements = drops + self._setting_statements(settings) + (self._ttl_statements(target) if changes else [])
+        result.after = self._describe(
+            Table(table.engine, table.partition_key, text.clause(target), {**table.own_settings, **settings}, {})
+        )
+        if check_mode:
+            result.statements = statements
+        else:
+            self._execute(statements)
+
+    def _can_have_rules(self, table: Table | None) -> bool:
+        """Whether to go on; False when the table is skipped, as asked for."""
+        wish = self._wish
+        if wish.database.lower() in ("system", "information_schema"):
+            raise LangfuseError(
+                "a system table's TTL is set by the server's configuration (<query_log><ttl>...</ttl></query_log>): "
+                "an ALTER is undone at the next restart, which keeps the old table under another name"
+            )
+        if table is None:
+            self._result.skipped_reason = "the table does not exist, or the user may not see it"
+            choice = wish.if_missing
+        elif not table.engine.endswith("MergeTree"):
+            hint = ": alter the table it writes to" if table.engine == "MaterializedView" else ""
+            self._result.skipped_reason = f"engine {table.engine} has no TTL{hint}"
+            choice = wish.if_unsupported
+        else:
+            return True
+        if choice == "fail":
+            raise LangfuseError(self._result.skipped_reason)
+        return False
+
+    def _describe(self, table: Table) -> dict[str, t.Any]:
+        """What the module returns as before and after."""
+        return {
+            "ttl": table.ttl,
+            "rules": [rule.as_dict() for rule in table.rules],
+            "settings": {name: self._is_set(table, name) for name in (ONLY_DROP_PARTS, RECALCULATE_ONLY)},
+        }
+
+    def _is_set(self, table: Table, name: str) -> bool:
+        return table.own_settings.get(name, self._defaults.get(name)) in ("1", "true")
+
+    # --- the wish in the server's words
+
+    def _wished_rules(self, table: Table) -> list[text.Rule]:
+        wish = self._wish
+        bad = sorted(set(text.RESERVED) & set(table.columns))
+        if bad:
+            raise LangfuseError(f"column {bad[0]} cannot be told from the keyword in the table's text: rename the column")
+        if wish.state == "absent":
+            return []
+        wanted = wish.ttl if wish.ttl is not None else self._rule_of_column(table)
+        found = text.rules(self._normalise(wanted))
+        if wish.ttl is None and len(found) != 1:
+            raise LangfuseError(f"where={wish.where} is not a single condition")
+        return found
+
+    def _rule_of_column(self, table: Table) -> str:
+        wish = self._wish
+        kind = table.columns.get(wish.column)
+        if kind is None:
+            raise LangfuseError(f"there is no column {wish.column}")
+        if kind.startswith("DateTime64") or kind == "Date32":
+            time = f"toDateTime(`{wish.column}`)"  # older servers take no other time
+        elif kind == "Date" or kind.startswith("DateTime"):
+            time = f"`{wish.column}`"
+        else:
+            raise LangfuseError(
+                f"column {wish.column} is {kind}, not a Date or DateTime: give a whole rule in ttl instead"
+            )
+        where = f" DELETE WHERE {wish.where}" if wish.where is not None else ""
+        return f"{time} + {wish.interval}{where}"
+
+    def _normalise(self, wanted: str) -> str:
+        """Let the server write the rules as it would store them."""
+        try:
+            rows = self._server.query("SELECT formatQuerySingleLine(%(text)s)", {"text": text.to_format(wanted)})
+            return text.formatted_clause(rows[0][0])
+        except ConnectionLost:
+            raise
+        except LangfuseError as error:
+            raise LangfuseError(f"'{wanted}' is not a TTL: {error}") from error
+
+    def _target_rules(self, table: Table, wished: list[text.Rule]) -> list[text.Rule]:
+        if self._wish.other_rules == "replace":
+            return wished
+        if self._wish.state == "absent":
+            return [rule for rule in table.rules if rule.kind != text.DELETE]
+        return text.combine(table.rules, wished)
+
+    def _settings_to_change(self, table: Table, changes: bool) -> dict[str, str]:
+        """Settings whose value is not the wanted one. The way to materialise matters only when the rule changes."""
+        wanted: dict[str, bool] = {}
+        if self._wish.only_drop_parts is not None:
+            wanted[ONLY_DROP_PARTS] = self._wish.only_drop_parts
+        if changes and self._wish.state == "present" and self._wish.materialize != "none":
+            wanted[RECALCULATE_ONLY] = self._wish.materialize == "recalculate"
+        return {name: str(int(value)) for name, value in wanted.items() if value != self._is_set(table, name)}
+
+    # --- what it would do
+
+    def _preview(
+        self, table: Table, wished: list[text.Rule], target: list[text.Rule], changes: bool
+    ) -> list[str]:
+        """Look at the rows, refuse what is dangerous, and return the statements that drop expired partitions."""
+        if wished:
+            self._check_types(wished)
+        deletes = [rule for rule in target if rule.kind in (text.DELETE, text.DELETE_WHERE)]
+        if not deletes or self._wish.state == "absent":
+            return []
+        preview = self._count(deletes)
+        preview.to_rewrite = self._bytes_to_rewrite(preview) if changes else 0
+        self._result.impact = preview.as_dict()
+        self._refuse_dropping_all(preview)
+        if changes:
+            self._check_room(preview)
+        self._warn(table, preview)
+        return self._drop_statements(table, deletes, preview)
+
+    def _check_types(self, wished: list[text.Rule]) -> None:
+        expressions = ", ".join(f"{rule.expression} AS e{index}" for index, rule in enumerate(wished))
+        described = self._server.query(f"DESCRIBE TABLE (SELECT {expressions} FROM {self._name})")
+        for rule, (_name, kind, *_rest) in zip(wished, described, strict=True):
+            wide = kind.startswith("DateTime64") or kind == "Date32"
+            if wide and self._server.version < WIDE_TIMES_SINCE:
+                raise LangfuseError(
+                    f"the time {rule.expression} is {kind}, which ClickHouse takes since 25.7: wrap it in toDateTime()"
+                )
+            if not wide and kind != "Date" and not kind.startswith("DateTime"):
+                raise LangfuseError(f"the time {rule.expression} is {kind}, not a Date or DateTime")
+
+    @property
+    def _name(self) -> str:
+        return f"`{self._wish.database}`.`{self._wish.name}`"
+
+    def _count(self, deletes: list[text.Rule]) -> Preview:
+        expired = " OR ".join(_expired(rule) for rule in deletes)
+        table = {"database": self._wish.database, "table": self._wish.name}
+        sizes = {
+            partition: (size, largest, disks)
+            for partition, size, largest, disks in self._server.query(
+                "SELECT partition_id, sum(bytes_on_disk), max(bytes_on_disk), groupUniqArray(disk_name) "
+                "FROM system.parts WHERE active AND database = %(database)s AND table = %(table)s GROUP BY partition_id",
+                table,
+            )
+        }
+        preview = Preview(
+            size=sum(size for size, _largest, _disks in sizes.values()),
+            largest_part=max((largest for _size, largest, _disks in sizes.values()), default=0),
+        )
+        used = {disk for _size, _largest, disks in sizes.values() for disk in disks}
+        free = dict(self._server.query("SELECT name, free_space FROM system.disks"))
+        preview.free = min((free[disk] for disk in used if disk in free), default=0)
+        for partition, rows, gone in self._server.query(
+            f"SELECT _partition_id, count(), countIf({expired}) FROM {self._name} GROUP BY 1 ORDER BY 1"
+        ):
+            preview.rows += rows
+            preview.rows_expired += gone
+            if rows == gone:
+                size = sizes.get(partition, (0, 0, []))[0]
+                preview.expired.append({"id": partition, "rows": rows, "bytes": size})
+        return preview
+
+    def _bytes_to_rewrite(self, preview: Preview) -> int:
+        if self._wish.materialize != "full":
+            return 0
+        return preview.size - sum(part["bytes"] for part in preview.expired)
+
+    def _refuse_dropping_all(self, preview: Preview) -> None:
+        if preview.rows and preview.rows == preview.rows_expired and not self._wish.allow_drop_all:
+            raise LangfuseError(
+                f"all {preview.rows} rows are past this rule: set allow_drop_all=true if they are meant to go"
+            )
+
+    def _check_room(self, preview: Preview) -> None:
+        needed = int(preview.to_rewrite * REWRITE_ROOM)
+        if needed > preview.free:
+            raise LangfuseError(
+                f"materialize=full rewrites {human(preview.to_rewrite)} and needs {human(needed)} free, "
+                f"but {human(preview.free)} are: use materialize=recalculate, or make room"
+            )
+
+    def _warn(self, table: Table, preview: Preview) -> None:
+        wish, warnings = self._wish, self._result.warnings
+        if preview.largest_part > preview.free and wish.materialize != "none":
+            warnings.append(
+                f"{wish.label}: {human(preview.free)} are free, less than the largest part ({human(preview.largest_part)}): "
+                "the server marks expired parts only when there is that much room"
+            )
+        if wish.only_drop_parts and not table.partition_key:
+            warnings.append(
+                f"{wish.label}: the table has no partitions, so with only_drop_parts=true "
+                "hardly a part is ever wholly expired and rows stay"
+            )
+
+    def _drop_statements(self, table: Table, deletes: list[text.Rule], preview: Preview) -> list[str]:
+        wish = self._wish
+        if not (wish.drop_expired and preview.expired):
+            return []
+        # A partition of a table that is not split by the rule's time can get a young row at any moment.
+        times = {name for rule in deletes for name in text.names(rule.expression)}
+        if not times & text.names(table.partition_key):
+            self._result.warnings.append(
+                f"{wish.label}: drop_expired needs partitions by the rule's time "
+                f"({', '.join(sorted(times))}), and the partition key is '{table.partition_key}'"
+            )
+            return []
+        self._refuse_while_mutating()
+        self._refuse_large(preview)
+        self._result.dropped = preview.expired
+        limit = f" SETTINGS max_partition_size_to_drop = {wish.drop_bytes}" if wish.drop_bytes else ""
+        return [f"{self._alter} DROP PARTITION ID '{part['id']}'{limit}" for part in preview.expired]
+
+    def _refuse_while_mutating(self) -> None:
+        """A pending mutation would take the space back and could make the drop a no-op."""
+        pending = self._server.query(
+            "SELECT mutation_id, command FROM system.mutations "
+            "WHERE database = %(database)s AND table = %(table)s AND NOT is_done ORDER BY create_time",
+            {"database": self._wish.database, "table": self._wish.name},
+        )
+        if pending:
+            raise LangfuseError(
+                f"drop_expired must wait: mutation {pending[0][0]} ({pending[0][1]}) is not done. "
+                "Let it end, or stop it with KILL MUTATION"
+            )
+
+    def _refuse_large(self, preview: Preview) -> None:
+        limit = self._wish.drop_bytes
+        if limit is None:
+            rows = self._server.query(
+                "SELECT value FROM system.server_settings WHERE name = 'max_partition_size_to_drop'"
+            )
+            limit = int(rows[0][0]) if rows else DROP_GUARD
+        for part in preview.expired:
+            if limit and part["bytes"] > limit:
+                raise LangfuseError(
+                    f"partition {part['id']} has {human(part['bytes'])}, above the limit of {human(limit)} for dropping: "
+                    "raise drop_limit if it is meant to go"
+                )
+
+    # --- doing it
+
+    def _setting_statements(self, settings: dict[str, str]) -> list[str]:
+        pairs = ", ".join(f"{name} = {value}" for name, value in settings.items())
+        return [f"{self._alter} MODIFY SETTING {pairs}"] if pairs else []
+
+    def _ttl_statements(self, target: list[text.Rule]) -> list[str]:
+        if not target:
+            return [f"{self._alter} REMOVE TTL"]
+        materialize = int(self._wish.materialize != "none" and self._wish.state == "present")
+        return [
+            f"{self._alter} MODIFY TTL {text.clause(target)} "
+            f"SETTINGS materialize_ttl_after_modify = {materialize}, mutations_sync = 0"
+        ]
+
+    def _execute(self, statements: list[str]) -> None:
+        """Run the statements, and fail unless the server then says what was wanted."""
+        wanted = self._result.after
+        self._result.after = None
+        for statement in statements:
+            self._server.query(statement)
+            self._result.statements.append(statement)
+        table = _read_tables(self._server, [self._wish]).get((self._wish.database, self._wish.name))
+        if table is None:
+            raise LangfuseError("the table went away while its rule was changed")
+        self._result.after = self._describe(table)
+        if self._result.after != wanted:
+            raise LangfuseError(
+                f"the server has '{table.ttl}' with {self._result.after['settings']} "
+                f"where '{wanted['ttl']}' with {wanted['settings']} was asked for"
+            )
+
+
+def _expired(rule: text.Rule) -> str:
+    """The condition for a row that the rule deletes now. A time of zero means never, as for the server."""
+    parts = [f"({rule.expression}) <= now()", f"({rule.expression}) > toDateTime(0)"]
+    if rule.condition:
+        parts.append(f"({rule.condition})")
+    return f"({' AND '.join(parts)})"
+
+
+def human(size: int) -> str:
+    """Write a number of bytes for people."""
+    number = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 1000 or unit == "TB":
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"

@@ -1,0 +1,161 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PRIVATE: a way to a port of a pod, as `kubectl port-forward` makes it, for drivers that want a host and a port."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import typing as t
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class PodTarget:
+    """Which pod to reach, and with which credentials. What is None is left to the kubeconfig or to the pod we run in."""
+
+    namespace: str
+    selector: str
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+class Tunnel:
+    """A listener on this computer, each connection of which goes through a port-forward of its own."""
+
+    def __init__(self, pod: str, dial: Callable[[], t.Any]) -> None:
+        """Dial once before listening, so that a refusal is seen here; the first connection uses that."""
+        self.pod = pod
+        self._dial = dial
+        self._dialled = [dial()]
+        self._listener = socket.create_server(("localhost", 0))
+        self.address: tuple[str, int] = self._listener.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections; those that are open end with their clients."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept
+        self._listener.close()
+        for remote in self._dialled:
+            remote.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                local, _address = self._listener.accept()
+            except OSError:
+                return
+            try:
+                remote = self._dialled.pop() if self._dialled else self._dial()
+            except LangfuseError:
+                local.close()  # the driver says that the connection was lost
+                continue
+            for source, sink in ((local, remote), (remote, local)):
+                threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
+
+
+def _copy(source: t.Any, sink: t.Any) -> None:
+    """Hand on what comes, until one side ends."""
+    with suppress(OSError):
+        while data := source.recv(_CHUNK):
+            sink.sendall(data)
+    for side in (source, sink):
+        with suppress(OSError):
+            side.shutdown(socket.SHUT_RDWR)
+        side.close()
+
+
+@contextmanager
+def open_tunnel(target: PodTarget, port: int) -> Iterator[Tunnel]:
+    """Open a tunnel to a port of the first ready pod that the selector finds.
+
+    :raises LangfuseError: when there is no such pod, or Kubernetes refuses.
+    """
+    kubernetes = _kubernetes()
+    core = kubernetes.client.CoreV1Api(_api_client(kubernetes, target))
+    pod = _find_pod(kubernetes, core, target)
+
+    def dial() -> t.Any:
+        try:
+            forward = kubernetes.stream.portforward(
+                core.connect_get_namespaced_pod_portforward, pod, target.namespace, ports=str(port)
+            )
+        except kubernetes.client.ApiException as error:
+            raise _refused(error, target, "get and create pods/portforward") from error
+        return forward.socket(port)
+
+    tunnel = Tunnel(pod, dial)
+    try:
+        yield tunnel
+    finally:
+        tunnel.close()
+
+
+def _kubernetes() -> t.Any:
+    try:
+        import kubernetes.client
+        import kubernetes.config
+        import kubernetes.stream
+    except ImportError as error:
+        raise LangfuseError(
+            f"A tunnel to a pod needs the Python package kubernetes, which {sys.executable} does not have."
+        ) from error
+    return kubernetes
+
+
+def _api_client(kubernetes: t.Any, target: PodTarget) -> t.Any:
+    """A client by the kubeconfig, or by the service account of the pod in which this runs."""
+    configuration = kubernetes.client.Configuration()
+    try:
+        kubernetes.config.load_config(
+            config_file=target.kubeconfig, context=target.context, client_configuration=configuration
+        )
+    except (kubernetes.config.ConfigException, OSError) as error:
+        named = f"kubeconfig {target.kubeconfig}" if target.kubeconfig else "default kubeconfig"
+        raise LangfuseError(f"The {named} cannot be used: {_one_line(error)}") from error
+    return kubernetes.client.ApiClient(configuration)
+
+
+def _find_pod(kubernetes: t.Any, core: t.Any, target: PodTarget) -> str:
+    try:
+        pods = core.list_namespaced_pod(target.namespace, label_selector=target.selector).items
+    except kubernetes.client.ApiException as error:
+        raise _refused(error, target, "list pods") from error
+    except Exception as error:  # urllib3 has no base class of its own that the kubernetes package promises
+        raise LangfuseError(f"The Kubernetes API cannot be reached: {_one_line(error)}") from error
+    running = [pod for pod in pods if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp]
+    if not running:
+        phases = ", ".join(f"{pod.metadata.name} is {pod.status.phase}" for pod in pods) or "no pod has these labels"
+        raise LangfuseError(
+            f"No running pod matches '{target.selector}' in namespace {target.namespace}: {phases}. "
+            "Wait until it runs, or correct namespace and pod_selector."
+        )
+    return min(running, key=lambda pod: (not _is_ready(pod), pod.metadata.name)).metadata.name
+
+
+def _is_ready(pod: t.Any) -> bool:
+    return any(entry.type == "Ready" and entry.status == "True" for entry in pod.status.conditions or [])
+
+
+def _refused(error: t.Any, target: PodTarget, needed: str) -> LangfuseError:
+    reason = _one_line(error.reason)
+    if error.status == 403 or "403" in reason:
+        return LangfuseError(
+            f"Kubernetes forbids the tunnel in namespace {target.namespace}: this user needs the right to {needed} there."
+        )
+    if error.status == 401 or "401" in reason:
+        return LangfuseError("Kubernetes does not accept the credentials of the kubeconfig (401).")
+    return LangfuseError(f"Kubernetes refuses the tunnel in namespace {target.namespace}: {error.status} {reason}")
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())[:300]
