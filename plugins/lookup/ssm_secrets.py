@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: ssm_secrets
 author:
   - llmops.langfuse contributors (@llmops)
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Read many SSM parameters in few calls
 description:
   - Reads parameters of AWS Systems Manager's Parameter Store by name, ten in a call, or all parameters under a path,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kubeconfig's token helper: EKS expects a presigned GetCallerIdentity that names the cluster in a signed header."""
+"""The kubeconfig's token helper: EKS wants a presigned GetCallerIdentity with the cluster in a signed header."""
 
 from __future__ import annotations
 
