@@ -29,7 +29,7 @@ done
 
 jq --null-input --from-file "$SCRIPT_DIR/metrics.jq" --arg cluster "$CLUSTER_NAME" --arg namespace "$NAMESPACE" \
   --slurpfile pods "$work/pods.json" --slurpfile claims "$work/claims.json" --slurpfile stats "$work/stats.jsonl" >"$work/metrics.json"
-aws cloudwatch put-metric-data --namespace "$METRIC_NAMESPACE" --metric-data "file://$work/metrics.json"
+aws --region "$AWS_REGION" cloudwatch put-metric-data --namespace "$METRIC_NAMESPACE" --metric-data "file://$work/metrics.json"
 
 jq --raw-output '.[] | select(.MetricName == "UsagePercent" and (.Dimensions | length) == 4) | "\(.Dimensions[2].Value) \(.Value) %"' "$work/metrics.json"
 if ((${#failed[@]})); then
