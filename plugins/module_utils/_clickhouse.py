@@ -72,7 +72,13 @@ class Options:
         """Read the options that ARGUMENT_SPEC describes."""
         pod = None
         if params["namespace"]:
-            pod = PodTarget(params["namespace"], params["pod_selector"], params["kubeconfig"], params["context"])
+            pod = PodTarget(
+                namespace=params["namespace"],
+                selector=params["pod_selector"],
+                kubeconfig=params["kubeconfig"],
+                context=params["context"],
+                timeout=params["connect_timeout"],
+            )
         return cls(
             host=params["login_host"],
             port=params["login_port"] or (SECURE_PORT if params["secure"] else PORT),

@@ -3,81 +3,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE: keep the TTL rules of a list of MergeTree tables over one connection.
 
-The order of the steps is what makes it cheap and safe: whole expired partitions go first (that frees the disk at once and
-must come before any mutation), then the settings that make the server drop whole parts instead of rewriting them, then the
-rule. Nothing here ever runs OPTIMIZE.
+The order of the steps is what makes it cheap and safe: whole expired partitions go first, which frees the disk at once
+and must come before any mutation; then the settings by which the server drops whole parts instead of rewriting them;
+then the rule. Nothing here ever runs OPTIMIZE.
 """
 
 from __future__ import annotations
 
+import time
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.llmops.langfuse.plugins.module_utils import _ttl_text as text
 from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import ConnectionLost
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
+from ansible_collections.llmops.langfuse.plugins.module_utils._ttl_table import (
+    ONLY_DROP_PARTS,
+    RECALCULATE_ONLY,
+    Preview,
+    Server,
+    Table,
+    default_settings,
+    drop_guard,
+    pending_mutation,
+    preview_deletes,
+    read_tables,
+)
 from ansible_collections.llmops.langfuse.plugins.module_utils._ttl_wish import Wish
-
-ONLY_DROP_PARTS = "ttl_only_drop_parts"
-RECALCULATE_ONLY = "materialize_ttl_recalculate_only"
-
-# The server's own limit for dropping a partition, where it does not tell.
-DROP_GUARD = 50_000_000_000
 
 # Rewriting needs room for the new parts beside the old ones, and for what is inserted meanwhile.
 REWRITE_ROOM = 1.2
 
+# How long a replica may take to have a change, and how often to look.
+REPLICA_SECONDS = 20
+REPLICA_POLL_SECONDS = 0.5
+
 # Before 25.7 a TTL's time had to be a Date or a DateTime.
 WIDE_TIMES_SINCE = (25, 7)
-
-
-class Server(t.Protocol):
-    """What is needed of a connection."""
-
-    version: tuple[int, ...]
-
-    def query(self, sql: str, parameters: dict[str, t.Any] | None = None) -> list[tuple[t.Any, ...]]:
-        """Run one statement and return its rows."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as the server describes it."""
-
-    engine: str
-    partition_key: str
-    ttl: str
-    own_settings: dict[str, str]
-    columns: dict[str, str]  # types of the columns that were asked for
-
-    @property
-    def rules(self) -> list[text.Rule]:
-        """The rules of the TTL clause."""
-        return text.rules(self.ttl)
-
-
-@dataclass
-class Preview:
-    """What a rule would do to the rows that are there. Sizes in bytes, on the server that was asked."""
-
-    rows: int = 0
-    rows_expired: int = 0
-    size: int = 0
-    largest_part: int = 0
-    expired: list[dict[str, t.Any]] = field(default_factory=list)
-    to_rewrite: int = 0
-    free: int = 0
-
-    def as_dict(self) -> dict[str, t.Any]:
-        """What the module returns."""
-        return {
-            "rows_total": self.rows,
-            "rows_expired": self.rows_expired,
-            "bytes_total": self.size,
-            "partitions_expired": self.expired,
-            "bytes_to_rewrite": self.to_rewrite,
-            "free_bytes": self.free,
-        }
 
 
 @dataclass
@@ -126,11 +88,23 @@ class Result:
         }
 
 
-def _lines(state: dict[str, t.Any] | None) -> list[str]:
-    if not state:
-        return []
+def _lines(state: dict[str, t.Any]) -> list[str]:
     rules = [f"TTL {rule['text']}" for rule in state["rules"]]
     return rules + [f"{name} = {str(value).lower()}" for name, value in state["settings"].items()]
+
+
+def report(results: list[Result], with_diff: bool) -> dict[str, t.Any]:
+    """What the module returns about all tables; with msg when some failed."""
+    returned: dict[str, t.Any] = {
+        "tables": [result.as_dict() for result in results],
+        "changed": any(result.statements for result in results),
+    }
+    if with_diff:
+        returned["diff"] = [result.diff() for result in results if result.statements and not result.failure]
+    failures = [result.failure for result in results if result.failure]
+    if failures:
+        returned["msg"] = f"{len(failures)} of {len(results)} tables failed: {'; '.join(failures)}"
+    return returned
 
 
 def keep_rules(server: Server, wishes: list[Wish], cluster: str | None, check_mode: bool) -> list[Result]:
@@ -139,61 +113,23 @@ def keep_rules(server: Server, wishes: list[Wish], cluster: str | None, check_mo
     :param cluster: name for ON CLUSTER.
     :param check_mode: look and plan only.
     """
-    tables = _read_tables(server, wishes)
-    defaults = _default_settings(server)
+    tables = read_tables(server, wishes)
+    defaults = default_settings(server)
     results = []
-    lost: ConnectionLost | None = None
+    lost = ""
     for wish in wishes:
         result = Result(wish)
         results.append(result)
-        try:
-            if lost:
-                raise lost
-            _Keeper(server, wish, result, defaults, cluster).keep(tables.get((wish.database, wish.name)), check_mode)
-        except LangfuseError as error:
-            lost = error if isinstance(error, ConnectionLost) else None
-            result.failure = f"{wish.label}: {error}"
+        failure = lost
+        if not lost:
+            try:
+                keeper = _Keeper(server, wish, result, defaults, cluster)
+                keeper.keep(tables.get((wish.database, wish.name)), check_mode)
+            except LangfuseError as error:
+                failure = str(error)
+                lost = failure if isinstance(error, ConnectionLost) else ""
+        result.failure = f"{wish.label}: {failure}" if failure else None
     return results
-
-
-def _read_tables(server: Server, wishes: list[Wish]) -> dict[tuple[str, str], Table]:
-    """Read all tables in two queries."""
-    parameters = {
-        "tables": tuple((wish.database, wish.name) for wish in wishes),
-        "columns": (*text.RESERVED, *(wish.column for wish in wishes if wish.column)),
-    }
-    columns: dict[tuple[str, str], dict[str, str]] = {}
-    for database, name, column, kind in server.query(
-        "SELECT database, table, name, type FROM system.columns "
-        "WHERE (database, table) IN %(tables)s AND name IN %(columns)s",
-        parameters,
-    ):
-        columns.setdefault((database, name), {})[column] = kind
-    rows = server.query(
-        "SELECT database, name, engine, engine_full, partition_key FROM system.tables "
-        "WHERE (database, name) IN %(tables)s",
-        parameters,
-    )
-    return {
-        (database, name): Table(
-            engine=engine,
-            partition_key=partition_key,
-            ttl=text.ttl_clause(engine_full),
-            own_settings=text.settings(engine_full),
-            columns=columns.get((database, name), {}),
-        )
-        for database, name, engine, engine_full, partition_key in rows
-    }
-
-
-def _default_settings(server: Server) -> dict[str, str]:
-    """The server's values for tables that have none of their own."""
-    return dict(
-        server.query(
-            "SELECT name, value FROM system.merge_tree_settings WHERE name IN %(names)s",
-            {"names": (ONLY_DROP_PARTS, RECALCULATE_ONLY)},
-        )
-    )
 
 
 class _Keeper:
@@ -206,7 +142,7 @@ class _Keeper:
         self._wish = wish
         self._result = result
         self._defaults = defaults
-        self._alter = f"ALTER TABLE `{wish.database}`.`{wish.name}`" + (f" ON CLUSTER `{cluster}`" if cluster else "")
+        self._alter = f"ALTER TABLE {wish.quoted}" + (f" ON CLUSTER `{cluster}`" if cluster else "")
 
     def keep(self, table: Table | None, check_mode: bool) -> None:
         """Look, plan, check, then act."""
@@ -221,7 +157,7 @@ class _Keeper:
         settings = self._settings_to_change(table, changes)
         if not (changes or settings or self._wish.drop_expired):
             return
-        drops = self._preview(table, wished, target, changes)
+        drops = self._preview(table, wished, target, changes) if changes or self._wish.drop_expired else []
         statements = drops + self._setting_statements(settings) + (self._ttl_statements(target) if changes else [])
         result.after = self._describe(
             Table(table.engine, table.partition_key, text.clause(target), {**table.own_settings, **settings}, {})
@@ -269,12 +205,13 @@ class _Keeper:
         wish = self._wish
         bad = sorted(set(text.RESERVED) & set(table.columns))
         if bad:
-            raise LangfuseError(f"column {bad[0]} cannot be told from the keyword in the table's text: rename the column")
+            raise LangfuseError(f"column {bad[0]} cannot be told from the keyword in ClickHouse's text of the table")
         if wish.state == "absent":
             return []
         wanted = wish.ttl if wish.ttl is not None else self._rule_of_column(table)
         found = text.rules(self._normalise(wanted))
-        if wish.ttl is None and len(found) != 1:
+        kind = text.DELETE if wish.where is None else text.DELETE_WHERE
+        if wish.ttl is None and [rule.kind for rule in found] != [kind]:
             raise LangfuseError(f"where={wish.where} is not a single condition")
         return found
 
@@ -322,16 +259,14 @@ class _Keeper:
 
     # --- what it would do
 
-    def _preview(
-        self, table: Table, wished: list[text.Rule], target: list[text.Rule], changes: bool
-    ) -> list[str]:
+    def _preview(self, table: Table, wished: list[text.Rule], target: list[text.Rule], changes: bool) -> list[str]:
         """Look at the rows, refuse what is dangerous, and return the statements that drop expired partitions."""
         if wished:
             self._check_types(wished)
         deletes = [rule for rule in target if rule.kind in (text.DELETE, text.DELETE_WHERE)]
         if not deletes or self._wish.state == "absent":
             return []
-        preview = self._count(deletes)
+        preview = preview_deletes(self._server, self._wish, deletes)
         preview.to_rewrite = self._bytes_to_rewrite(preview) if changes else 0
         self._result.impact = preview.as_dict()
         self._refuse_dropping_all(preview)
@@ -341,8 +276,8 @@ class _Keeper:
         return self._drop_statements(table, deletes, preview)
 
     def _check_types(self, wished: list[text.Rule]) -> None:
-        expressions = ", ".join(f"{rule.expression} AS e{index}" for index, rule in enumerate(wished))
-        described = self._server.query(f"DESCRIBE TABLE (SELECT {expressions} FROM {self._name})")
+        expressions = ", ".join(f"{rule.expression} AS __rule_{index}" for index, rule in enumerate(wished))
+        described = self._server.query(f"DESCRIBE TABLE (SELECT {expressions} FROM {self._wish.quoted})")
         for rule, (_name, kind, *_rest) in zip(wished, described, strict=True):
             wide = kind.startswith("DateTime64") or kind == "Date32"
             if wide and self._server.version < WIDE_TIMES_SINCE:
@@ -351,38 +286,6 @@ class _Keeper:
                 )
             if not wide and kind != "Date" and not kind.startswith("DateTime"):
                 raise LangfuseError(f"the time {rule.expression} is {kind}, not a Date or DateTime")
-
-    @property
-    def _name(self) -> str:
-        return f"`{self._wish.database}`.`{self._wish.name}`"
-
-    def _count(self, deletes: list[text.Rule]) -> Preview:
-        expired = " OR ".join(_expired(rule) for rule in deletes)
-        table = {"database": self._wish.database, "table": self._wish.name}
-        sizes = {
-            partition: (size, largest, disks)
-            for partition, size, largest, disks in self._server.query(
-                "SELECT partition_id, sum(bytes_on_disk), max(bytes_on_disk), groupUniqArray(disk_name) "
-                "FROM system.parts WHERE active AND database = %(database)s AND table = %(table)s GROUP BY partition_id",
-                table,
-            )
-        }
-        preview = Preview(
-            size=sum(size for size, _largest, _disks in sizes.values()),
-            largest_part=max((largest for _size, largest, _disks in sizes.values()), default=0),
-        )
-        used = {disk for _size, _largest, disks in sizes.values() for disk in disks}
-        free = dict(self._server.query("SELECT name, free_space FROM system.disks"))
-        preview.free = min((free[disk] for disk in used if disk in free), default=0)
-        for partition, rows, gone in self._server.query(
-            f"SELECT _partition_id, count(), countIf({expired}) FROM {self._name} GROUP BY 1 ORDER BY 1"
-        ):
-            preview.rows += rows
-            preview.rows_expired += gone
-            if rows == gone:
-                size = sizes.get(partition, (0, 0, []))[0]
-                preview.expired.append({"id": partition, "rows": rows, "bytes": size})
-        return preview
 
     def _bytes_to_rewrite(self, preview: Preview) -> int:
         if self._wish.materialize != "full":
@@ -407,8 +310,8 @@ class _Keeper:
         wish, warnings = self._wish, self._result.warnings
         if preview.largest_part > preview.free and wish.materialize != "none":
             warnings.append(
-                f"{wish.label}: {human(preview.free)} are free, less than the largest part ({human(preview.largest_part)}): "
-                "the server marks expired parts only when there is that much room"
+                f"{wish.label}: {human(preview.free)} are free, less than the largest part of "
+                f"{human(preview.largest_part)}: the server marks expired parts only when there is that much room"
             )
         if wish.only_drop_parts and not table.partition_key:
             warnings.append(
@@ -436,29 +339,19 @@ class _Keeper:
 
     def _refuse_while_mutating(self) -> None:
         """A pending mutation would take the space back and could make the drop a no-op."""
-        pending = self._server.query(
-            "SELECT mutation_id, command FROM system.mutations "
-            "WHERE database = %(database)s AND table = %(table)s AND NOT is_done ORDER BY create_time",
-            {"database": self._wish.database, "table": self._wish.name},
-        )
+        pending = pending_mutation(self._server, self._wish)
         if pending:
             raise LangfuseError(
-                f"drop_expired must wait: mutation {pending[0][0]} ({pending[0][1]}) is not done. "
-                "Let it end, or stop it with KILL MUTATION"
+                f"drop_expired must wait: mutation {pending} is not done. Let it end, or stop it with KILL MUTATION"
             )
 
     def _refuse_large(self, preview: Preview) -> None:
-        limit = self._wish.drop_bytes
-        if limit is None:
-            rows = self._server.query(
-                "SELECT value FROM system.server_settings WHERE name = 'max_partition_size_to_drop'"
-            )
-            limit = int(rows[0][0]) if rows else DROP_GUARD
+        limit = self._wish.drop_bytes or drop_guard(self._server)
         for part in preview.expired:
             if limit and part["bytes"] > limit:
                 raise LangfuseError(
-                    f"partition {part['id']} has {human(part['bytes'])}, above the limit of {human(limit)} for dropping: "
-                    "raise drop_limit if it is meant to go"
+                    f"partition {part['id']} has {human(part['bytes'])}, above the limit of {human(limit)} "
+                    "for dropping: raise drop_limit if it is meant to go"
                 )
 
     # --- doing it
@@ -468,12 +361,13 @@ class _Keeper:
         return [f"{self._alter} MODIFY SETTING {pairs}"] if pairs else []
 
     def _ttl_statements(self, target: list[text.Rule]) -> list[str]:
+        """The rule itself. Without alter_sync = 0 the server would answer only when all parts are marked."""
         if not target:
             return [f"{self._alter} REMOVE TTL"]
         materialize = int(self._wish.materialize != "none" and self._wish.state == "present")
         return [
             f"{self._alter} MODIFY TTL {text.clause(target)} "
-            f"SETTINGS materialize_ttl_after_modify = {materialize}, mutations_sync = 0"
+            f"SETTINGS materialize_ttl_after_modify = {materialize}, alter_sync = 0, mutations_sync = 0"
         ]
 
     def _execute(self, statements: list[str]) -> None:
@@ -483,9 +377,7 @@ class _Keeper:
         for statement in statements:
             self._server.query(statement)
             self._result.statements.append(statement)
-        table = _read_tables(self._server, [self._wish]).get((self._wish.database, self._wish.name))
-        if table is None:
-            raise LangfuseError("the table went away while its rule was changed")
+        table = self._read_back(wanted)
         self._result.after = self._describe(table)
         if self._result.after != wanted:
             raise LangfuseError(
@@ -493,20 +385,23 @@ class _Keeper:
                 f"where '{wanted['ttl']}' with {wanted['settings']} was asked for"
             )
 
-
-def _expired(rule: text.Rule) -> str:
-    """The condition for a row that the rule deletes now. A time of zero means never, as for the server."""
-    parts = [f"({rule.expression}) <= now()", f"({rule.expression}) > toDateTime(0)"]
-    if rule.condition:
-        parts.append(f"({rule.condition})")
-    return f"({' AND '.join(parts)})"
+    def _read_back(self, wanted: dict[str, t.Any]) -> Table:
+        """What the server has now. A replica gets a change through Keeper, which takes a moment."""
+        deadline = time.monotonic() + REPLICA_SECONDS
+        while True:
+            table = read_tables(self._server, [self._wish]).get((self._wish.database, self._wish.name))
+            if table is None:
+                raise LangfuseError("the table went away while its rule was changed")
+            replicated = table.engine.startswith("Replicated")
+            if not replicated or self._describe(table) == wanted or time.monotonic() > deadline:
+                return table
+            time.sleep(REPLICA_POLL_SECONDS)
 
 
 def human(size: int) -> str:
     """Write a number of bytes for people."""
-    number = float(size)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            break
+    number, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while number >= 1000 and len(units) > 1:
         number /= 1000
-    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        del units[0]
+    return f"{number:.0f} B" if units[0] == "B" else f"{number:.1f} {units[0]}"

@@ -4,8 +4,8 @@
 """PRIVATE: the TTL clause of a MergeTree table as text that the server has formatted.
 
 The server writes keywords in capitals, quotes names that need it, and prints a table's engine as ENGINE, PARTITION BY,
-PRIMARY KEY, ORDER BY, SAMPLE BY, TTL, SETTINGS in this order. So a scanner that respects quotes and brackets can find the
-clauses. It cannot tell a keyword from a column of the same name in capitals: see RESERVED.
+PRIMARY KEY, ORDER BY, SAMPLE BY, TTL, SETTINGS in this order. So a scanner that respects quotes and brackets can find
+the clauses. It cannot tell a keyword from a column of the same name in capitals: see RESERVED.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DELETE = "delete"
 DELETE_WHERE = "delete_where"
 
 # Columns with these names are printed bare and would be taken for keywords.
-RESERVED = ("TTL", "SETTINGS", "WHERE", "GROUP", "SET", "RECOMPRESS", "TO", "DISK", "VOLUME")
+RESERVED = ("TTL", "SETTINGS", "WHERE", "RECOMPRESS", "GROUP", "SET")
 
 # What may follow the TTL clause in a CREATE TABLE. A wish that holds one of these says more than a TTL.
 _AFTER_TTL = ("SETTINGS", "COMMENT", "AS", "EMPTY", "FORMAT", "INTO")

@@ -50,6 +50,11 @@ class Wish:
         return f"{self.database}.{self.name}"
 
     @property
+    def quoted(self) -> str:
+        """How statements call the table."""
+        return f"`{self.database}`.`{self.name}`"
+
+    @property
     def interval(self) -> str:
         """The time to keep, as ClickHouse writes it."""
         number, unit = _KEEP.fullmatch(self.keep or "").groups()
@@ -62,11 +67,7 @@ class Wish:
 
     def faults(self) -> list[str]:
         """What is wrong with this entry, a sentence each."""
-        found = [
-            f"{option}={value!r} must not be empty nor hold a backquote or a backslash"
-            for option, value in (("database", self.database), ("name", self.name), ("column", self.column))
-            if value is not None and (not value or "`" in value or "\\" in value)
-        ]
+        found = _name_faults(database=self.database, name=self.name, column=self.column)
         found += _keep_faults(self.keep) if self.keep is not None else []
         if self.drop_limit and parse_size(self.drop_limit) is None:
             found.append(f"drop_limit={self.drop_limit} is not a size: give a whole number of bytes, such as 80GB")
@@ -76,6 +77,15 @@ class Wish:
         if self.state == "absent" and self.drop_expired:
             found.append("state=absent takes no drop_expired: without a rule nothing is expired")
         return found
+
+
+def _name_faults(**names: str | None) -> list[str]:
+    """Names are written between backquotes, so they may hold all but what ends those."""
+    return [
+        f"{option}={value!r} must not be empty nor hold a backquote or a backslash"
+        for option, value in names.items()
+        if value is not None and (not value or "`" in value or "\\" in value)
+    ]
 
 
 def _keep_faults(keep: str) -> list[str]:
@@ -96,13 +106,14 @@ def parse_size(text: str) -> int | None:
     return int(found[1]) * SIZES[unit] if unit in SIZES else None
 
 
-def read_wishes(tables: list[dict[str, t.Any]], default_database: str) -> list[Wish]:
-    """Make wishes of the module's option tables.
+def read_wishes(tables: list[dict[str, t.Any]], default_database: str, cluster: str | None) -> list[Wish]:
+    """Make wishes of the module's option tables; the cluster is only checked.
 
     :raises LangfuseError: with all faults of all entries.
     """
     wishes = [Wish(**{**entry, "database": entry.get("database") or default_database}) for entry in tables]
-    faults = [f"{wish.label}: {fault}" for wish in wishes for fault in wish.faults()]
+    faults = _name_faults(cluster=cluster)
+    faults += [f"{wish.label}: {fault}" for wish in wishes for fault in wish.faults()]
     labels = [wish.label for wish in wishes]
     faults += [f"{label}: listed more than once" for label in dict.fromkeys(labels) if labels.count(label) > 1]
     if faults:

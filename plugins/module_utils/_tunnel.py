@@ -20,12 +20,13 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class PodTarget:
-    """Which pod to reach, and with which credentials. What is None is left to the kubeconfig or to the pod we run in."""
+    """Which pod to reach, and with which credentials. None leaves the choice to the kubernetes package."""
 
     namespace: str
     selector: str
     kubeconfig: str | None = None
     context: str | None = None
+    timeout: int = 10  # seconds for the Kubernetes API to answer
 
 
 class Tunnel:
@@ -127,7 +128,9 @@ def _api_client(kubernetes: t.Any, target: PodTarget) -> t.Any:
 
 def _find_pod(kubernetes: t.Any, core: t.Any, target: PodTarget) -> str:
     try:
-        pods = core.list_namespaced_pod(target.namespace, label_selector=target.selector).items
+        pods = core.list_namespaced_pod(
+            target.namespace, label_selector=target.selector, _request_timeout=target.timeout
+        ).items
     except kubernetes.client.ApiException as error:
         raise _refused(error, target, "list pods") from error
     except Exception as error:  # urllib3 has no base class of its own that the kubernetes package promises
@@ -150,7 +153,8 @@ def _refused(error: t.Any, target: PodTarget, needed: str) -> LangfuseError:
     reason = _one_line(error.reason)
     if error.status == 403 or "403" in reason:
         return LangfuseError(
-            f"Kubernetes forbids the tunnel in namespace {target.namespace}: this user needs the right to {needed} there."
+            f"Kubernetes forbids the tunnel in namespace {target.namespace}: "
+            f"this user needs the right to {needed} there."
         )
     if error.status == 401 or "401" in reason:
         return LangfuseError("Kubernetes does not accept the credentials of the kubeconfig (401).")

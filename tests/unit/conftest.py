@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible.plugins.loader import init_plugin_loader
-from ansible.utils.collection_loader import AnsibleCollectionConfig
 
-if AnsibleCollectionConfig.collection_finder is None:
-    # ansible-test has done this; under plain pytest the collection is found through PYTHONPATH.
-    init_plugin_loader()
+try:
+    from ansible.plugins.loader import init_plugin_loader
+    from ansible.utils.collection_loader import AnsibleCollectionConfig
+except ImportError:
+    # ansible-test hides the controller's code from tests of modules, and finds collections itself.
+    pass
+else:
+    if AnsibleCollectionConfig.collection_finder is None:
+        # Under plain pytest the collection is found through PYTHONPATH.
+        init_plugin_loader()
 
 
 @pytest.fixture

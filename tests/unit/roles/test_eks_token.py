@@ -29,8 +29,8 @@ def helper(monkeypatch):
 
 
 def url_of(token):
-    prefix, _, body = token.partition("k8s-aws-v1.")
-    assert prefix == ""
+    assert token.startswith("k8s-aws-v1.")
+    body = token.removeprefix("k8s-aws-v1.")
     assert "=" not in body
     return base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
 

@@ -1,0 +1,106 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles cluster, storage and addons conclude from what a cluster answers."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def storage_class(make_role, name, **changes):
+    """One of the role's classes as the API server gives it back, with changes."""
+    [wanted] = [entry for entry in make_role("storage").value("__storage_classes") if entry["metadata"]["name"] == name]
+    wanted["metadata"] |= {"uid": "1", "resourceVersion": "7"}
+    return wanted | changes
+
+
+@pytest.fixture
+def judge(make_role):
+    """A list that role storage derives from the classes it found."""
+    return lambda variable, *found: make_role("storage", __storage_found={"resources": list(found)}).value(variable)
+
+
+def test_classes_of_the_role_are_left_alone(make_role, judge):
+    found = [storage_class(make_role, "gp3"), storage_class(make_role, "gp2")]
+    assert judge("__storage_outdated", *found) == []
+    assert judge("__storage_foreign", *found) == []
+
+
+def test_the_class_that_eks_makes_is_replaced(judge):
+    # A class without labels and annotations, as EKS makes it.
+    in_tree = {
+        "metadata": {"name": "gp2"},
+        "provisioner": "kubernetes.io/aws-ebs",
+        "parameters": {"type": "gp2", "fsType": "ext4"},
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    assert judge("__storage_outdated", in_tree) == ["gp2"]
+    assert judge("__storage_foreign", in_tree) == []
+    assert judge("__storage_default_classes", in_tree) == []
+
+
+def test_an_own_class_with_old_settings_is_replaced(make_role, judge):
+    slower = storage_class(make_role, "gp3")
+    slower["parameters"]["iops"] = "4000"
+    assert judge("__storage_outdated", slower) == ["gp3"]
+
+
+def test_a_class_of_somebody_else_is_named(make_role, judge):
+    other = storage_class(make_role, "gp3", reclaimPolicy="Retain")
+    del other["metadata"]["labels"]
+    assert judge("__storage_outdated", other) == []
+    assert judge("__storage_foreign", other) == ["gp3"]
+
+
+def test_a_class_of_somebody_else_with_the_same_settings_is_taken_over(make_role, judge):
+    same = storage_class(make_role, "gp3")
+    same["metadata"] = {"name": "gp3"}
+    assert judge("__storage_foreign", same) == []
+
+
+def test_default_classes(make_role, judge):
+    other = {
+        "metadata": {"name": "x", "annotations": {"storageclass.kubernetes.io/is-default-class": "true", "a": "b"}}
+    }
+    plain = {"metadata": {"name": "y"}}
+    found = [storage_class(make_role, "gp3"), storage_class(make_role, "gp2"), other, plain]
+    assert judge("__storage_default_classes", *found) == ["gp3", "x"]
+
+
+def node(group, ready="True"):
+    """A node of a node group."""
+    conditions = [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready}]
+    return {"metadata": {"labels": {"eks.amazonaws.com/nodegroup": group}}, "status": {"conditions": conditions}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "short"),
+    [
+        ([], "langfuse-nodes: 0 of at least 2\nlangfuse-clickhouse: 0 of at least 1\n"),
+        ([node("langfuse-nodes")] * 3, "langfuse-clickhouse: 0 of at least 1\n"),
+        (
+            [node("langfuse-nodes"), node("langfuse-nodes", "Unknown"), node("langfuse-clickhouse")],
+            "langfuse-nodes: 1 of at least 2\n",
+        ),
+        ([node("langfuse-nodes"), node("langfuse-nodes"), node("langfuse-clickhouse")], None),
+    ],
+)
+def test_groups_that_lack_nodes(make_role, nodes, short):
+    assert make_role("cluster", __cluster_nodes={"resources": nodes}).value("__cluster_short_groups") == short
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "silent"),
+    [
+        (None, "kube-system/webhook\n"),
+        ([], "kube-system/webhook\n"),
+        ([{"conditions": {"ready": False}}], "kube-system/webhook\n"),
+        ([{"conditions": {"ready": False}}, {"conditions": {"ready": True}}], None),
+    ],
+)
+def test_services_that_nobody_answers_for(make_role, endpoints, silent):
+    metadata = {"namespace": "kube-system", "labels": {"kubernetes.io/service-name": "webhook"}}
+    slices = {"resources": [{"metadata": metadata, "endpoints": endpoints}]}
+    assert make_role("addons", __addons_slices=slices).value("__addons_silent_services") == silent
