@@ -7,10 +7,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 collections=$PWD/.build
-helm=$(PYTHONPATH=tests/lab python -m langfuse_lab.build)
-export PATH=$helm:$PATH
+programs=$(PYTHONPATH=tests/lab python -m langfuse_lab build) # helm, gojq
+export PATH=$programs:$PATH
 
 PYTHONPATH=$collections pytest -n 2 .build/ansible_collections/llmops/langfuse/tests/unit \
   --cov=ansible_collections.llmops.langfuse.plugins --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
 PYTHONPATH=$collections pytest -n 2 tests/repo
-PYTHONPATH=tests/lab pytest -n 2 tests/lab/tests
+PYTHONPATH=tests/lab:$collections pytest -n 2 tests/lab/tests

@@ -269,8 +269,8 @@ class _Keeper:
         preview = preview_deletes(self._server, self._wish, deletes)
         preview.to_rewrite = self._bytes_to_rewrite(preview) if changes else 0
         self._result.impact = preview.as_dict()
-        self._refuse_dropping_all(preview)
-        if changes:
+        if changes:  # what a rule in force does to rows was decided when it was set
+            self._refuse_dropping_all(preview)
             self._check_room(preview)
         self._warn(table, preview)
         return self._drop_statements(table, deletes, preview)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's command line: up, down, status, show, load."""
+"""The lab's command line: build, up, down, status, show, load."""
 
 from __future__ import annotations
 
@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
+    building = commands.add_parser("build", help="Build the programs unless they are there; print their folder.")
+    building.set_defaults(run=_build)
     command("up", _up, "Start what is not up, and wait for it.")
     down = command("down", _down, "Stop everything and remove the lab's data.")
     down.add_argument(
@@ -73,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--namespace", default="langfuse", help="namespace of the release (default: %(default)s)")
     commands.add_parser("load", help="Write rows of the past into ClickHouse.")  # run by the loader itself
     return parser
+
+
+def _build(_options: argparse.Namespace) -> int:
+    with contextlib.redirect_stdout(sys.stderr):  # only the folder is for programs to read
+        binaries = build.bin_dir()
+        build.ensure(binaries)
+    print(binaries)
+    return 0
 
 
 def _up(options: argparse.Namespace) -> int:

@@ -90,15 +90,18 @@ def _build(go: str, folder: Path) -> None:
             _run([go, "build", "-buildvcs=false", "-ldflags", flags, "-o", str(binaries / name), package], name)
         for name in LINKS:
             (binaries / name).symlink_to("localkube")
+        # Here, because what is in the cache is then tested: a change of the sources builds and tests anew.
+        _run([go, "test", "-buildvcs=false", "./internal/..."], "and testing the lab's own packages")
         binaries.parent.rename(folder)
     print(f"Built in {time.monotonic() - began:.0f} s.", flush=True)
 
 
 def _run(command: list[str], name: str) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    done = subprocess.run(command, cwd=MODULE, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(command, cwd=MODULE, env=environment, **streams, text=True, check=False)
     if done.returncode:
-        lines = "\n".join(done.stderr.strip().splitlines()[-15:])
+        lines = "\n".join(done.stdout.strip().splitlines()[-15:])
         raise LabError(f"Building {name} failed ({' '.join(command[:2])} in {MODULE}):\n{lines}")
 
 

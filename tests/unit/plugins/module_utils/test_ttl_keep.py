@@ -316,6 +316,15 @@ def test_dropping_everything_when_it_is_allowed(make_server: Any, make_table: An
     assert result.statements[0] == f"{ALTER} DROP PARTITION ID '202601'"
 
 
+def test_a_rule_in_force_drops_everything_of_an_idle_platform(make_server: Any, make_table: Any) -> None:
+    table = make_table()
+    server = make_server(traces=table)
+    keep(server, wish(drop_expired=True))
+    table.partitions["202601"] = (100, 100, MB)
+    (result,) = keep(server, wish(drop_expired=True))
+    assert result.statements == [f"{ALTER} DROP PARTITION ID '202601'"]
+
+
 def test_a_rule_for_an_empty_table(make_server: Any, make_table: Any) -> None:
     (result,) = keep(make_server(traces=make_table()), wish(drop_expired=True))
     assert len(result.statements) == 2
