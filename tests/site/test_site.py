@@ -144,38 +144,41 @@ def test_stores_are_in_cloudwatch(lab):
 
 
 def test_old_rows_go_and_young_ones_stay(lab):
+    """Partitions are months, and a part goes when all its rows are expired: what is older by a month is gone for certain."""
     client = Client.of_lab(lab.dir)
-    loaded = lab("load", "--days", "100", "--rows-per-day", "50")
-    assert loaded.returncode == 0, loaded.stderr
-
-    columns = {
+    times = {
         "events_full": "start_time",
         "events_core": "start_time",
         "traces": "timestamp",
         "observations": "start_time",
         "scores": "timestamp",
+        "blob_storage_file_log": "created_at",
     }
 
-    def count(table: str, condition: str) -> int:
-        return int(client.execute(f"SELECT count() FROM default.{table} WHERE {condition}"))
+    def rows(condition: str) -> dict[str, int]:
+        count = "SELECT count() FROM default.{} WHERE " + condition
+        return {table: int(client.execute(count.format(table, time=time_))) for table, time_ in times.items()}
 
-    # Partitions are months, and a part goes when all its rows are expired: what is a month past the rule must be gone.
-    def past(column: str) -> str:
-        return f"toDateTime({column}) < toStartOfMonth(now() - INTERVAL 30 DAY)"
+    def old() -> dict[str, int]:
+        months = rows("toDateTime({time}) < toStartOfMonth(now() - INTERVAL 30 DAY)")
+        days = rows("toDateTime({time}) < now() - INTERVAL 30 DAY")
+        return months | {"blob_storage_file_log": days["blob_storage_file_log"]}
 
+    for table in times:
+        client.execute(f"SYSTEM STOP TTL MERGES default.{table}")
+    loaded = lab("load", "--days", "100", "--rows-per-day", "50")
+    assert loaded.returncode == 0, loaded.stderr
+    young = rows("{time} >= now() - INTERVAL 29 DAY")
+    assert min(young.values()) >= 28 * 50
+    assert min(old().values()) >= 30 * 50
+
+    for table in times:
+        client.execute(f"SYSTEM START TTL MERGES default.{table}")
     deadline = time.monotonic() + 90
-    left = {}
-    while time.monotonic() < deadline:
-        left = {table: count(table, past(column)) for table, column in columns.items()}
-        left["blob_storage_file_log"] = count(
-            "blob_storage_file_log", "toDateTime(created_at) < now() - INTERVAL 31 DAY"
-        )
-        if not any(left.values()):
-            break
-        time.sleep(2)
-    assert not any(left.values()), left
-    for table, column in {**columns, "blob_storage_file_log": "created_at"}.items():
-        assert count(table, f"{column} >= now() - INTERVAL 29 DAY") >= 29 * 50, table
+    while any(old().values()) and time.monotonic() < deadline:
+        time.sleep(1)
+    assert not any(old().values()), old()
+    assert rows("{time} >= now() - INTERVAL 29 DAY") == young
 
 
 def test_clickhouse_pod_needs_its_toleration(lab):
