@@ -13,6 +13,7 @@ import base64
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -132,6 +133,20 @@ def test_each_tag_alone(role, site):
     assert run.changed == 0, run.changed_tasks
 
 
+def test_stand_in_charts_on_the_api_server(site):
+    """What the charts do at upgrades and uninstalls needs a server; the rest of their tests needs none."""
+    run = subprocess.run(
+        ["pytest", "-p", "no:cacheprovider", "tests/lab/tests/test_charts_server.py"],
+        cwd=Path(__file__).parents[2],
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert "skipped" not in run.stdout
+
+
 def test_stores_are_in_cloudwatch(lab):
     metrics = lab.client("cloudwatch").list_metrics(Namespace="LangfusePVC", MetricName="UsagePercent")["Metrics"]
     claims = {d["Value"] for m in metrics for d in m["Dimensions"] if d["Name"] == "PVCName"}
@@ -144,7 +159,7 @@ def test_stores_are_in_cloudwatch(lab):
 
 
 def test_old_rows_go_and_young_ones_stay(lab):
-    """Partitions are months, and a part goes when all its rows are expired: what is older by a month is gone for certain."""
+    """Partitions are months, and a part goes when all its rows are expired: what is a month older is gone."""
     client = Client.of_lab(lab.dir)
     times = {
         "events_full": "start_time",
