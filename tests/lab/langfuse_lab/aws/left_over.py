@@ -112,9 +112,11 @@ def _roles(account: Account) -> Iterable[str]:
 
 
 def _keys(account: Account) -> Iterable[str]:
+    aliases = account.pages("kms", "list_aliases", "Aliases")
+    of_aws = {alias.get("TargetKeyId") for alias in aliases if alias["AliasName"].startswith("alias/aws/")}
     for key in account.pages("kms", "list_keys", "Keys"):
         about = account.client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]
-        if about["KeyState"] != "PendingDeletion" and about["KeyManager"] == "CUSTOMER":
+        if about["KeyState"] != "PendingDeletion" and key["KeyId"] not in of_aws:
             yield key["KeyId"]
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+
+init_plugin_loader()
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 REGION = "ap-south-1"
@@ -24,6 +27,8 @@ BODY_BYTES = 51_200
 # What role platform finds out at run time.
 FOUND = {
     "platform_region": REGION,
+    "langfuse_host": "langfuse.example.com",
+    "langfuse_admin_email": "admin@example.com",
     "platform_account": ACCOUNT,
     "platform_resource_tags": {"app": "langfuse", "environment": "production", "platform": "langfuse"},
     "platform_outputs": {
@@ -56,7 +61,9 @@ class Role:
         self.loader = DataLoader()
         size = given.get("platform_size", "small")
         files = [ROLES / role / kind / "main.yml" for kind in ("defaults", "vars") for role in ("platform", name)]
-        layers = [read_variables(path) for path in [*files, ROLES / "platform" / "vars" / f"size_{size}.yml"]]
+        profiles = [f"size_{size}.yml", f"chart_{given.get('platform_chart_major', 2)}.yml"]
+        paths = [*files, *(ROLES / "platform" / "vars" / profile for profile in profiles)]
+        layers = [read_variables(path) for path in paths]
         self.variables = {key: value for layer in [*layers, FOUND, given] for key, value in layer.items()}
         self.variables["ansible_search_path"] = [str(self.path)]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the roles cluster, storage and addons say of variables that cannot be used."""
+"""What the roles say of variables that cannot be used."""
 
 from __future__ import annotations
 
@@ -70,6 +70,59 @@ CASES = [
     ),
     ("addons", {"addons_eks_versions": {"coredns": "1.13"}}, "addons_eks_versions holds 1.13: builds of EKS"),
     ("addons", {"addons_helm_timeout": "600"}, "addons_helm_timeout is '600': a duration"),
+    ("platform", {"platform_region": "Mumbai"}, "platform_region is 'Mumbai': a region's code"),
+    ("platform", {"platform_name": "Langfuse"}, "platform_name is 'Langfuse': 1 to 32 lower-case"),
+    ("platform", {"platform_environment": "a b"}, "platform_environment is 'a b': letters, digits"),
+    ("platform", {"platform_namespace": "a_b"}, "platform_namespace is 'a_b': 1 to 63 lower-case"),
+    ("platform", {"platform_cluster_name": "-x"}, "platform_cluster_name is '-x': 1 to 100"),
+    ("platform", {"platform_tags": {"team": "a,b"}}, "platform_tags holds a,b: keys of 1 to 128"),
+    ("platform", {"platform_tags": {"aws:x": "y"}}, "platform_tags holds aws:x:"),
+    ("secrets", {"secrets_prefix": "langfuse/"}, "secrets_prefix is 'langfuse/': a path such as /langfuse/production"),
+    ("langfuse", {"langfuse_host": "https://x.com"}, "langfuse_host is 'https://x.com': a DNS name"),
+    ("langfuse", {"langfuse_chart_version": "2.0.0"}, "with platform_chart_major 2 a 2.x of at least 2.0.1"),
+    ("langfuse", {"langfuse_chart_version": "1.5.41"}, "langfuse_chart_version is '1.5.41'"),
+    (
+        "langfuse",
+        {"platform_chart_major": 1, "langfuse_chart_version": "2.0.1"},
+        "with platform_chart_major 1 a 1.x of at least 1.5.41",
+    ),
+    ("langfuse", {"langfuse_admin_email": ""}, "nobody could log in"),
+    ("langfuse", {"langfuse_admin_email": "admin"}, "langfuse_admin_email is 'admin': an e-mail address"),
+    ("langfuse", {"langfuse_timeout": "15"}, "langfuse_timeout is '15': a number and s, m or h"),
+    ("ingress", {"ingress_host": "x"}, "ingress_host is 'x': a DNS name"),
+    (
+        "ingress",
+        {"ingress_certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/a"},
+        "an ACM certificate's ARN in platform_region (ap-south-1) is allowed",
+    ),
+    ("ingress", {"ingress_idle_timeout": 0}, "ingress_idle_timeout is 0: 1 to 4000 seconds"),
+    ("ingress", {"ingress_allowed_cidrs": []}, "ingress_allowed_cidrs is []: a list of IPv4 networks"),
+    ("ingress", {"ingress_allowed_cidrs": ["office"]}, 'ingress_allowed_cidrs is ["office"]'),
+    ("monitoring", {"monitoring_schedule": "hourly"}, "monitoring_schedule is 'hourly': five fields of cron"),
+    ("monitoring", {"monitoring_run_seconds": 300}, "monitoring_run_seconds is 300: 30 to 290"),
+    ("clickhouse_retention", {"clickhouse_retention_days": 0}, "clickhouse_retention_days is 0: 1 to 3650"),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_table_days": {"trace": 3}},
+        "clickhouse_retention_table_days names trace: tables of this chart major are allowed, events_full,",
+    ),
+    ("clickhouse_retention", {"clickhouse_retention_table_days": {"traces": 0}}, "holds 0: 1 to 3650 days"),
+    (
+        "clickhouse_retention",
+        {"platform_chart_major": 1, "clickhouse_retention_skipped_tables": ["events_full"]},
+        "clickhouse_retention_skipped_tables names events_full",
+    ),
+]
+ROLES = [
+    "platform",
+    "cluster",
+    "storage",
+    "addons",
+    "secrets",
+    "langfuse",
+    "ingress",
+    "monitoring",
+    "clickhouse_retention",
 ]
 
 
@@ -79,9 +132,10 @@ def test_fault(make_role, name, given, expected):
     assert expected in fault
 
 
-@pytest.mark.parametrize("name", ["cluster", "storage", "addons"])
-def test_defaults_have_no_fault(make_role, name):
-    assert make_role(name).value(f"__{name}_faults") == []
+@pytest.mark.parametrize("major", [1, 2])
+@pytest.mark.parametrize("name", ROLES)
+def test_defaults_have_no_fault(make_role, name, major):
+    assert make_role(name, platform_chart_major=major).value(f"__{name}_faults") == []
 
 
 def test_values_of_the_command_line_are_text(make_role):

@@ -104,3 +104,8 @@ def test_services_that_nobody_answers_for(make_role, endpoints, silent):
     metadata = {"namespace": "kube-system", "labels": {"kubernetes.io/service-name": "webhook"}}
     slices = {"resources": [{"metadata": metadata, "endpoints": endpoints}]}
     assert make_role("addons", __addons_slices=slices).value("__addons_silent_services") == silent
+
+
+@pytest.mark.parametrize(("major", "releases"), [(1, 1), ("1", 1), (2, 3), ("2", 3)])
+def test_releases_of_a_chart_major(make_role, major, releases):
+    assert len(make_role("addons", platform_chart_major=major).value("__addons_releases")) == releases
