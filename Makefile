@@ -46,6 +46,10 @@ lab-down: setup ## Stop the lab and forget what it holds (LAB_KEEP=1 keeps Kuber
 test: setup ## Everything that CI runs: lint, unit, sanity, and the site on a lab of its own
 	@$(in_venv) tests/run_all.sh
 
+.PHONY: nightly
+nightly: test ## make test, then what takes longer: sanity and units with the newer Ansible line on Python 3.13
+	@$(in_venv) tests/run_sanity.sh 3.13
+
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
 	@$(in_venv) tests/run_lint.sh

@@ -18,6 +18,7 @@ lane() { # NAME SCRIPT...
 }
 
 started=$SECONDS
+trap 'kill 0' INT TERM
 echo "Logs of the two lanes: $out/site.log and $out/checks.log"
 lane site run_site.sh & site=$!
 lane checks run_lint.sh run_unit.sh run_sanity.sh & checks=$!
