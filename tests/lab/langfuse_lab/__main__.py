@@ -22,7 +22,7 @@ from langfuse_lab.config import Lab, LabError
 from langfuse_lab.supervisor import Part, Supervisor
 
 PYTHON_PARTS = {  # name -> (port, path of the health question, what it needs)
-    "aws": ("aws", "/moto-api/", ()),
+    "aws": ("aws", "/lab/health", ()),
     "clickhouse": ("clickhouse_http", "/ping", ()),
     "controllers": ("controllers", "/healthz", ("kube-apiserver", "network", "aws", "clickhouse")),
 }

@@ -174,44 +174,56 @@ def test_alarm_to_topic_and_function(aws: AwsLab) -> None:
     assert state(aws) == "OK"
     messages(aws, "inbox")
 
-    publish(aws, 91, seconds_ago=298)
-    assert state(aws) == "ALARM"
+    for value in (91, 95):  # they leave the alarm's period of 300 s a little later
+        publish(aws, value, seconds_ago=294)
+        assert state(aws) == "ALARM"
     (notice,) = eventually(lambda: messages(aws, "inbox"))
     told = json.loads(notice["Message"])
     assert (told["AlarmName"], told["NewStateValue"], told["OldStateValue"]) == ("usage", "ALARM", "OK")
     assert notice["Subject"].startswith('ALARM: "usage"')
+    eventually(lambda: state(aws) == "OK")  # the 42 still counts
+    assert [json.loads(m["Message"])["NewStateValue"] for m in eventually(lambda: messages(aws, "inbox"))] == ["OK"]
+    # The second datum was no change of the alarm, and the way back is not what the rule is for.
     assert eventually(lambda: log_lines(aws, "called for usage")) == ["called for usage"]
 
-    publish(aws, 95, seconds_ago=298)
-    assert log_lines(aws, "called for usage") == ["called for usage"]  # no change, no event
-    eventually(lambda: state(aws) == "OK")  # the period passes; the 42 still counts
-    assert [json.loads(m["Message"])["NewStateValue"] for m in eventually(lambda: messages(aws, "inbox"))] == ["OK"]
 
-
-def test_alarms_on_missing_data(aws: AwsLab) -> None:
-    cloudwatch = aws.client("cloudwatch")
-    common = {
-        "Namespace": "LangfusePVC",
-        "MetricName": "Silent",
-        "Statistic": "Maximum",
-        "Period": 60,
-        "EvaluationPeriods": 3,
-        "Threshold": 1,
-        "ComparisonOperator": "GreaterThanThreshold",
-    }
-    expected = {
-        "breaching": "ALARM",
-        "notBreaching": "OK",
-        "missing": "INSUFFICIENT_DATA",
-        "ignore": "INSUFFICIENT_DATA",
-    }
-    for treatment in expected:
-        cloudwatch.put_metric_alarm(AlarmName=treatment, TreatMissingData=treatment, **common)
-    assert {name: state(aws, name) for name in expected} == expected
-    cloudwatch.set_alarm_state(AlarmName="ignore", StateValue="ALARM", StateReason="test")
-    cloudwatch.put_metric_alarm(AlarmName="ignore", TreatMissingData="ignore", **common)  # a change keeps the state
-    assert state(aws, "ignore") == "ALARM"
-    cloudwatch.delete_alarms(AlarmNames=list(expected))
+@pytest.mark.parametrize(
+    ("values", "needed", "treatment", "expected"),  # values of the last three minutes, the latest first
+    [
+        ((9, 9, 9), 3, "missing", "ALARM"),
+        ((9, 9, 0), 3, "missing", "OK"),
+        ((9, 0, 9), 2, "missing", "ALARM"),
+        ((0, None, None), 1, "breaching", "ALARM"),
+        ((9, None, None), 3, "missing", "ALARM"),
+        ((9, None, None), 3, "notBreaching", "OK"),
+        ((9, None, None), 3, "ignore", "INSUFFICIENT_DATA"),
+        ((0, None, None), 3, "missing", "OK"),
+    ],
+)
+def test_evaluation_of_several_periods(
+    aws: AwsLab, values: tuple[float | None, ...], needed: int, treatment: str, expected: str
+) -> None:
+    cloudwatch, now = aws.client("cloudwatch"), datetime.datetime.now(datetime.UTC)
+    name = f"{values}-{needed}-{treatment}"
+    for index, value in enumerate(values):
+        if value is not None:
+            then = now - datetime.timedelta(seconds=30 + 60 * index)
+            datum = {"MetricName": name, "Value": value, "Timestamp": then}
+            cloudwatch.put_metric_data(Namespace="periods", MetricData=[datum])
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="periods",
+        MetricName=name,
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=3,
+        DatapointsToAlarm=needed,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData=treatment,
+    )
+    assert state(aws, name) == expected
+    cloudwatch.delete_alarms(AlarmNames=[name])
 
 
 def test_metrics_are_told_apart_by_all_their_dimensions(aws: AwsLab) -> None:

@@ -414,6 +414,20 @@ def test_custom_named_resources_are_not_replaced(aws: AwsLab) -> None:
     assert aws.changes("named", template(network)) == {}
 
 
+def test_cluster_is_upgraded_by_one_minor_version(aws: AwsLab) -> None:
+    def at(version: str) -> dict[str, Any]:
+        wanted = copy.deepcopy({**NETWORK, **CLUSTER})
+        wanted["Cluster"][1]["Version"] = version
+        return template(wanted)
+
+    aws.deploy("upgrade", at("1.34"))
+    assert aws.update("upgrade", at("1.36"))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert "Unsupported Kubernetes minor version update from 1.34 to 1.36" in aws.failures("upgrade")[0]
+    assert aws.changes("upgrade", at("1.35"))["Cluster"]["Replacement"] == "False"
+    assert aws.update("upgrade", at("1.35"))["StackStatus"] == "UPDATE_COMPLETE"
+    assert aws.client("eks").describe_cluster(name="lab")["cluster"]["version"] == "1.35"
+
+
 def test_failed_update_brings_back_what_was(aws: AwsLab) -> None:
     before = template({"A": ("SNS::Topic", {"DisplayName": "old"}), "B": ("SNS::Topic", {})})
     aws.deploy("back", before)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -21,18 +22,16 @@ def main() -> int:
     if lab is None:
         print("There is no config.json in the lab's folder: `python -m langfuse_lab up` makes it.", file=sys.stderr)
         return 1
-    from langfuse_lab.aws import server  # after the arguments: it loads all of moto
+    from langfuse_lab.aws import functions, server  # after the arguments: they load all of moto
 
-    try:
-        serving = server.make(lab)
-    except OSError as error:
-        print(f"AWS cannot listen on port {lab.ports['aws']}: {error.strerror}", file=sys.stderr)
-        return 1
+    serving = server.make(lab)  # says so and exits when the port is in use
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=serving.shutdown).start())
     print(f"AWS answers on http://{lab.address('aws')}", flush=True)
     serving.serve_forever()
-    return 0
+    functions.stop()
+    sys.stdout.flush()
+    os._exit(0)  # nothing is kept, and to take moto's objects apart would take seconds
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ but the function's variables and the session of its role, and is killed at its t
 from __future__ import annotations
 
 import base64
-import concurrent.futures
 import dataclasses
 import io
 import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import uuid
@@ -43,7 +43,7 @@ RUNTIME = Path(__file__).with_name("function_runtime.py")
 DEFAULT_RETRIES = 2
 RETRY_SECONDS = (1, 2)  # AWS waits one minute, then two
 LOG_TAIL_BYTES = 4096
-_workers = concurrent.futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="lambda")
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +102,13 @@ def get_configuration(
 
 def submit(function: LambdaFunction, event: bytes) -> None:
     """Run a function later, again when it fails, and tell its destinations."""
-    _workers.submit(_run_until_done, function, event)
+    threading.Thread(target=_run_until_done, args=(function, event), name="lambda", daemon=True).start()
+
+
+def stop() -> None:
+    """End what still runs."""
+    for process in list(_running):
+        process.kill()
 
 
 def allows(function: LambdaFunction, service: str, source_arn: str) -> bool:
@@ -151,26 +157,35 @@ def _execute(
         "timeout": int(function.timeout),
     }
     command = [sys.executable, str(RUNTIME), str(code), str(function.handler), str(result), json.dumps(context)]
-    try:
-        done = subprocess.run(
-            command,
-            input=event,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**environment, "LAMBDA_TASK_ROOT": str(code)},
-            cwd=code,
-            timeout=int(function.timeout),
-            check=False,
-        )
-    except subprocess.TimeoutExpired as late:
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**environment, "LAMBDA_TASK_ROOT": str(code)},
+        cwd=code,
+    )
+    output, in_time = _communicate(process, event, int(function.timeout))
+    if not in_time:
         text = f"{utcnow():%Y-%m-%dT%H:%M:%S.000Z} {request_id} Task timed out after {int(function.timeout)}.00 seconds"
-        output = (late.stdout or b"").decode(errors="replace")
         return _error("Sandbox.Timedout", text), True, f"{output}{text}\n"
-    output = done.stdout.decode(errors="replace")
     if not result.exists():
-        text = f"RequestId: {request_id} Error: Runtime exited with error: exit status {done.returncode}"
+        text = f"RequestId: {request_id} Error: Runtime exited with error: exit status {process.returncode}"
         return _error("Runtime.ExitError", text), True, f"{output}{text}\n"
-    return result.read_bytes(), done.returncode != 0, output
+    return result.read_bytes(), process.returncode != 0, output
+
+
+def _communicate(process: subprocess.Popen[bytes], event: bytes, seconds: int) -> tuple[str, bool]:
+    """Return what a function's process printed, and whether it ended in time."""
+    _running.add(process)
+    try:
+        output, in_time = process.communicate(event, timeout=seconds)[0], True
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, in_time = process.communicate()[0], False
+    finally:
+        _running.discard(process)
+    return output.decode(errors="replace"), in_time
 
 
 def _environment(function: LambdaFunction) -> dict[str, str]:

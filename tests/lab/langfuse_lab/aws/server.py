@@ -100,10 +100,7 @@ class Application:
 
 
 def make(here: Lab) -> BaseWSGIServer:
-    """Return the server of a lab, with what is there from the start; serve_forever() runs it.
-
-    Raises OSError when its port cannot be had.
-    """
+    """Return the server of a lab, with what is there from the start; serve_forever() runs it."""
     lab.enter(here)
     server = make_server(HOST, here.ports["aws"], Application(), threaded=True, request_handler=_Handler)
     seed.plant(here)

@@ -335,8 +335,7 @@ class CloudFormationResponse(BaseResponse):
 
     def _clients(self) -> clients.Clients:
         credentials = clients.credentials_of(self.current_account, self.access_key)
-        if credentials is None:
-            raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.")
+        assert credentials  # the server has verified the signature
         return clients.Clients(credentials, self.region)
 
 

@@ -368,7 +368,7 @@ def outputs_of(template: Template, scope: Scope) -> dict[str, dict[str, Any]]:
         if scope.is_wanted(output):
             value = scope.resolve(output["Value"])
             if isinstance(value, list | dict):
-                raise ResourceFailure(f"Template format error: The Value field of output {key} must be a string")
+                raise Invalid(f"Template format error: The Value field of output {key} must be a string")
             described = {"Description": output["Description"]} if "Description" in output else {}
             found[key] = {"OutputKey": key, "OutputValue": value, **described}
     return found

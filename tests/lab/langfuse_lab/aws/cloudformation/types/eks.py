@@ -66,7 +66,8 @@ class Cluster(
 
     @applies("Version")
     def version(self, physical_id: str, new: Properties, old: Properties) -> None:
-        if "Version" in new:
+        present = self.eks.describe_cluster(name=physical_id)["cluster"]["version"]
+        if new.get("Version", present) != present:  # the same after a failed upgrade that is rolled back
             self.eks.update_cluster_version(name=physical_id, version=new["Version"])
 
     @applies("ResourcesVpcConfig")
