@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.elastic_block_store import EBSBackend, Volume
 from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
@@ -22,6 +23,14 @@ from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, elbv2_backends
 from langfuse_lab.aws.patching import replaces
 
 NAME_DIGITS = 10**10
+
+
+@replaces(EBSBackend, "create_volume")
+def create_volume(original: Callable[..., Volume], self: EC2Backend, *args: Any, **given: Any) -> Volume:
+    """moto's volume that comes from no snapshot has no SnapshotId; AWS says that it is empty."""
+    volume = original(self, *args, **given)
+    volume.snapshot_id = volume.snapshot_id or ""
+    return volume
 
 
 @replaces(VPCBackend, "delete_vpc")
