@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,49 +18,28 @@ import yaml
 from botocore.config import Config
 from langfuse_lab import config, pki
 from langfuse_lab.aws import left_over
+from one_part import PACKAGES, OnePart, free_ports
 
-PACKAGES = Path(__file__).resolve().parents[1]
-START_SECONDS = 30
 ISSUER = f"https://oidc.eks.{config.REGION}.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 
 
-class AwsLab:
+class AwsLab(OnePart):
     """The lab, and boto3 clients of it."""
 
     def __init__(self, directory: Path) -> None:
-        ports = {name: _free_port() for name in ("aws", "apiserver")}
+        ports = dict(zip(("aws", "apiserver"), free_ports(2), strict=True))
         self.lab = config.Lab(directory, "01234567", ISSUER, ports, directory / "bin")
         config.write(self.lab)
         pki.ensure(self.lab.pki, (config.HOST,))
         self._clients: dict[tuple[str, str | None], Any] = {}
-        self._process: subprocess.Popen[bytes] | None = None
         self._account: left_over.Account | None = None
+        super().__init__("aws", directory, f"{self.endpoint}/lab/health", b"ok")
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it answers; what a former one told of its account is forgotten."""
         self._account = None
-        command = [sys.executable, "-m", "langfuse_lab.aws", "--lab-dir", str(self.lab.directory)]
-        with self.lab.log("aws").open("a") as log:
-            self._process = subprocess.Popen(command, cwd=PACKAGES, stdout=log, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, self.lab.log("aws").read_text()
-            assert time.monotonic() < deadline, "AWS does not answer"
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        """Stop the server as the lab does."""
-        assert self._process
-        self._process.terminate()
-        assert self._process.wait(10) == 0
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.endpoint}/lab/health", timeout=2) as answer:
-                return answer.read() == b"ok"
-        except OSError:
-            return False
+        super().start()
 
     @property
     def endpoint(self) -> str:
@@ -208,9 +184,3 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
     parameters = options.pop("parameters", {})
     listed = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
     return {**options, "Parameters": listed}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((config.HOST, 0))
-        return probe.getsockname()[1]

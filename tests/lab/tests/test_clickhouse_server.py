@@ -22,9 +22,10 @@ from typing import Any
 import clickhouse_driver
 import pytest
 from clickhouse_driver.errors import ServerException
-from clickhouse_lab import PACKAGES, ClickHouseLab, running
+from clickhouse_lab import ClickHouseLab, running
 from langfuse_lab.clickhouse.client import ClickHouseError
 from langfuse_lab.config import HOST
+from one_part import PACKAGES
 
 PASSWORD = "correct horse battery"
 

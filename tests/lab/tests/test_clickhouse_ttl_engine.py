@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from clickhouse_lab import ClickHouseLab, free_ports, running
+from clickhouse_lab import ClickHouseLab, running
 from langfuse_lab.clickhouse import loader, schema
 from langfuse_lab.clickhouse.client import Client
 from langfuse_lab.config import HOST, REPOSITORY
+from one_part import free_ports
 
 sys.path.append(str(REPOSITORY / ".build"))  # the collection, for who runs pytest without the Makefile
 
