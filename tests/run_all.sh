@@ -2,26 +2,28 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Everything, in two lanes side by side: the site on a lab of its own, and what needs no lab. Each lane's output goes to a file and is shown when the lane ends.
+# Everything, in two lanes side by side: the site with chart major 2, and what needs no lab followed by the site with chart major 1.
+# Each lane's output goes to a file and is shown when the lane ends.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 out=tests/output
 mkdir -p "$out"
 
-lane() { # NAME SCRIPT...
-  local name=$1 script
+lane() { # NAME COMMAND...
+  local name=$1 command
   shift
-  for script in "$@"; do
-    echo "== $script"
-    "tests/$script" || { echo "== $script FAILED"; return 1; }
+  for command in "$@"; do
+    echo "== $command"
+    # shellcheck disable=SC2086 # a script and its argument
+    tests/$command || { echo "== $command FAILED"; return 1; }
   done >"$out/$name.log" 2>&1
 }
 
 started=$SECONDS
 trap 'kill 0' INT TERM
 echo "Logs of the two lanes: $out/site.log and $out/checks.log"
-lane site run_site.sh & site=$!
-lane checks run_lint.sh run_unit.sh run_sanity.sh & checks=$!
+lane site "run_site.sh chart_2" & site=$!
+lane checks run_lint.sh run_unit.sh run_sanity.sh "run_site.sh chart_1" & checks=$!
 
 failed=0
 for pair in "checks:$checks" "site:$site"; do

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOGS = Path(__file__).parent / "log"
 LAB_DIR = Path(os.environ["LAB_DIR"])
+LOGS = Path(__file__).parent / "log" / LAB_DIR.name.removeprefix(".lab-test-")
 RECAP = re.compile(r"^localhost +: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.M)
 
 
@@ -56,7 +56,7 @@ class Site:
     """Runs the playbooks against the lab as a user would, from a shell that sourced the lab's env file."""
 
     def __init__(self) -> None:
-        LOGS.mkdir(exist_ok=True)
+        LOGS.mkdir(parents=True, exist_ok=True)
         self.count = 0
 
     @property

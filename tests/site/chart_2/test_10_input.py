@@ -1,0 +1,69 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab starts empty, and wrong input is refused before anything changes."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+import pytest
+
+
+def test_lab_starts_empty(lab):
+    begun = time.monotonic()
+    done = lab("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(f"lab start {time.monotonic() - begun:.1f} s")
+    assert lab.left_over() == []
+
+
+def test_lab_up_again_does_nothing(lab):
+    pids = {p.name: p.read_text() for p in (lab.dir / "run").glob("*.pid")}
+    assert pids
+    done = lab("up")
+    assert done.returncode == 0, done.stderr
+    assert {p.name: p.read_text() for p in (lab.dir / "run").glob("*.pid")} == pids
+
+
+BAD_INPUT = {
+    "no region": (["-e", '{"platform_region": null}'], {}, r"platform_region"),
+    "unknown size": (
+        ["-e", "platform_size=huge"],
+        {},
+        r"platform_size must be one of: small, medium, large, got: huge",
+    ),
+    "chart major 3": (["-e", "platform_chart_major=3"], {}, r"platform_chart_major must be one of: 1, 2, got: 3"),
+    "two faults of two roles": (
+        ["-e", "langfuse_host=https://x", "-e", "clickhouse_retention_days=0"],
+        {},
+        r"(?s)langfuse_host is 'https://x'.*clickhouse_retention_days is 0",
+    ),
+    "no credentials": (
+        [],
+        {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "HOME": "/nonexistent"},
+        r"No credentials were found",
+    ),
+    "unreachable endpoint": (
+        [],
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
+        r"endpoint cannot be reached",
+    ),
+    "no Helm": ([], {"PATH": "without helm"}, r"Helm is not on PATH"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_refused_before_anything_changes(name, site, lab):
+    args, env, message = BAD_INPUT[name]
+    if env.get("PATH"):
+        path = site.environment["PATH"].split(":")
+        env = {"PATH": ":".join(p for p in path if not os.path.exists(os.path.join(p, "helm")))}
+    run = site.run("site", *args, name="bad-" + name.replace(" ", "-"), env=env)
+    assert run.code != 0
+    assert re.search(message, run.output), run.output[-3000:]
+    assert "Traceback" not in run.output
+    assert run.output.count("fatal:") == 1, run.output[-3000:]
+    assert lab.left_over() == []
