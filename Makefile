@@ -32,7 +32,7 @@ site: setup ## Run playbooks/site.yml on the lab
 
 .PHONY: teardown
 teardown: setup ## Run playbooks/teardown.yml on the lab
-	@$(in_lab) ansible-playbook -i inventories/local playbooks/teardown.yml $(ARGS)
+	@$(in_lab) ansible-playbook -i inventories/local playbooks/teardown.yml -e teardown_confirm=langfuse $(ARGS)
 
 .PHONY: lab-up
 lab-up: setup ## Start the lab (does nothing when it is up)

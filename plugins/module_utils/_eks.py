@@ -38,12 +38,15 @@ def read_cluster(eks: BaseClient, iam: BaseClient, name: str) -> Record | None:
     }
 
 
-def read_builds(eks: BaseClient, addons: Iterable[str], kubernetes_version: str) -> dict[str, Record]:
-    """Return for each add-on the build that EKS takes by default for a Kubernetes version, and all that fit it."""
-    return {addon: _builds(eks, addon, kubernetes_version) for addon in addons}
+def read_builds(
+    eks: BaseClient, addons: Iterable[str], kubernetes_version: str, cluster: Record | None
+) -> dict[str, Record]:
+    """Return for each add-on EKS's default build for a Kubernetes version, all that fit it, and the one to install."""
+    installed = {addon["name"]: addon["version"] for addon in cluster["addons"]} if cluster else {}
+    return {addon: _builds(eks, addon, kubernetes_version, installed.get(addon)) for addon in addons}
 
 
-def _builds(eks: BaseClient, addon: str, kubernetes_version: str) -> Record:
+def _builds(eks: BaseClient, addon: str, kubernetes_version: str, installed: str | None) -> Record:
     wish = {"addonName": addon, "kubernetesVersion": kubernetes_version}
     found = {
         build["addonVersion"]: any(
@@ -54,10 +57,18 @@ def _builds(eks: BaseClient, addon: str, kubernetes_version: str) -> Record:
         for offer in _pages(eks, "describe_addon_versions", "addons", **wish)
         for build in offer["addonVersions"]
     }
+    default = next((version for version, is_default in found.items() if is_default), None)
+    stays = installed in found and _follows(addon, installed, kubernetes_version)
     return {
-        "default": next((version for version, is_default in found.items() if is_default), None),
+        "default": default,
         "versions": sorted(found, key=_build_order, reverse=True),
+        "proposed": installed if stays else default,
     }
+
+
+def _follows(addon: str, build: str, kubernetes_version: str) -> bool:
+    """Tell whether a build fits a Kubernetes version: kube-proxy's are numbered, and meant, as Kubernetes is."""
+    return addon != "kube-proxy" or build.startswith(f"v{kubernetes_version}.")
 
 
 def _build_order(version: str) -> list[int]:

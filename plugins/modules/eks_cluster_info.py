@@ -14,7 +14,7 @@ version_added: 1.0.0
 short_description: Read an EKS cluster, its add-ons and its node groups
 description:
   - Reads one EKS cluster by its name, with its OIDC provider, its EKS add-ons and its managed node groups.
-  - With O(kubernetes_version) it also tells which builds of add-ons EKS offers, whether the cluster exists or not.
+  - With O(addons) it also tells which builds of them EKS offers.
 notes:
   - EKS knows only the add-ons that it manages. What somebody installed by hand is not among RV(cluster.addons).
   - Needs C(eks:DescribeCluster), C(eks:ListAddons), C(eks:DescribeAddon), C(eks:ListNodegroups),
@@ -40,10 +40,12 @@ options:
     type: str
     required: true
   kubernetes_version:
-    description: Kubernetes minor version, such as V(1.36), for which the builds of O(addons) are looked up.
+    description:
+      - Kubernetes minor version, such as V(1.36), for which the builds of O(addons) are looked up.
+      - Without it that of the cluster.
     type: str
   addons:
-    description: Names of EKS add-ons, such as V(vpc-cni).
+    description: Names of EKS add-ons, such as V(vpc-cni), whose builds are looked up.
     type: list
     elements: str
 """
@@ -266,13 +268,17 @@ cluster:
           sample: {}
 addon_builds:
   description:
-    - Which builds EKS offers of each of O(addons) for O(kubernetes_version), by the add-on's name.
+    - Which builds EKS offers of each of O(addons) for the version of Kubernetes, by the add-on's name.
     - C(default) is the one that EKS takes if none is named, C(versions) are all that fit, the newest first.
-    - Of an add-on that EKS does not offer for this version, C(default) is null and C(versions) is empty.
-  returned: with O(kubernetes_version)
+    - C(proposed) is the installed one if it fits, else C(default). A C(kube-proxy) fits its own minor version only.
+    - If EKS does not offer an add-on for this version, C(default) and C(proposed) are null and C(versions) is empty.
+  returned: with O(addons), if O(kubernetes_version) is given or the cluster exists
   type: dict
   sample:
-    vpc-cni: {default: v1.20.4-eksbuild.2, versions: [v1.21.1-eksbuild.1, v1.20.4-eksbuild.2]}
+    vpc-cni:
+      default: v1.20.4-eksbuild.2
+      proposed: v1.20.4-eksbuild.2
+      versions: [v1.21.1-eksbuild.1, v1.20.4-eksbuild.2]
 """
 
 from contextlib import suppress
@@ -297,15 +303,17 @@ def main():
     """Run as a module."""
     module = AnsibleAWSModule(
         argument_spec=argument_spec(),
-        required_together=[("kubernetes_version", "addons")],
+        required_by={"kubernetes_version": ("addons",)},
         supports_check_mode=True,
     )
     name, version, addons = (module.params[key] for key in ("name", "kubernetes_version", "addons"))
     eks = module.client("eks")
     try:
-        found = {"cluster": read_cluster(eks, module.client("iam"), name)}
-        if version:
-            found["addon_builds"] = read_builds(eks, addons, version)
+        cluster = read_cluster(eks, module.client("iam"), name)
+        found = {"cluster": cluster}
+        version = version or (cluster and cluster["version"])
+        if addons and version:
+            found["addon_builds"] = read_builds(eks, addons, version, cluster)
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"EKS cluster {name} in {module.region} could not be read")
     module.exit_json(changed=False, **found)

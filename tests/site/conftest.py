@@ -120,6 +120,10 @@ class Lab:
             aws_secret_access_key=keys["secret_access_key"],
         )
 
+    def slow_down(self, seconds: dict[str, float]) -> None:
+        """Let resources of CloudFormation stacks take time, by type."""
+        (LAB_DIR / "state" / "cloudformation-seconds.json").write_text(json.dumps(seconds))
+
     def kubernetes(self):
         """The core API, as the cluster's administrator."""
         from kubernetes import client, config

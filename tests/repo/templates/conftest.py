@@ -24,7 +24,14 @@ ISSUER = f"oidc.eks.{REGION}.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 # What CloudFormation takes as text; a longer template would have to lie in S3.
 BODY_BYTES = 51_200
 
-# What role platform finds out at run time.
+
+def builds(*addons: str) -> dict[str, dict[str, Any]]:
+    """What EKS offers of add-ons, in the words of eks_cluster_info."""
+    versions = ["v1.2.0-eksbuild.2", "v1.2.0-eksbuild.1", "v1.1.0-eksbuild.1"]
+    return {addon: {"default": versions[1], "proposed": versions[1], "versions": versions} for addon in addons}
+
+
+# What the roles find out at run time.
 FOUND = {
     "platform_region": REGION,
     "langfuse_host": "langfuse.example.com",
@@ -36,7 +43,13 @@ FOUND = {
         "PrivateSubnetIds": "subnet-0aaaaaaaaaaaaaaa1,subnet-0aaaaaaaaaaaaaaa2",
         "OidcIssuerUrl": f"https://{ISSUER}",
         "OidcProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}",
-        "BucketArn": f"arn:aws:s3:::langfuse-{ACCOUNT}-{REGION}",
+        "BucketAccessPolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/langfuse-storage-BucketAccess-0123456789AB",
+    },
+    # A new cluster: the builds are those that EKS proposes.
+    "__cluster_found": {"cluster": None, "addon_builds": builds("vpc-cni", "kube-proxy", "eks-pod-identity-agent")},
+    "__addons_found": {
+        "cluster": {"version": "1.36"},
+        "addon_builds": builds("coredns", "aws-ebs-csi-driver", "metrics-server"),
     },
     "__cluster_region_zones": {
         "availability_zones": [

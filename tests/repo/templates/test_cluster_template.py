@@ -96,7 +96,23 @@ def test_admins_keep_their_entries_when_one_goes(make_role, of_type):
 
 
 def test_an_update_may_not_replace_the_cluster(make_role):
-    denied = make_role("cluster").value("__cluster_cluster_policy")["Statement"][1]
-    assert denied["Effect"] == "Deny"
-    assert denied["Action"] == ["Update:Replace", "Update:Delete"]
-    assert denied["Resource"] == "LogicalResourceId/Cluster"
+    assert make_role("cluster").value("__cluster_control_plane.protected") == ["Cluster"]
+
+
+def test_the_version_changes_alone(make_role):
+    """The stack's own template, so that an upgrade is nothing else."""
+    upgrade = make_role(
+        "cluster",
+        cluster_kubernetes_version="1.36",
+        platform_stacks={
+            "langfuse-cluster": {"stack_parameters": {"KubernetesVersion": "1.35", "DeletionProtection": "true"}}
+        },
+    ).value("__cluster_upgrade")
+    assert "body" not in upgrade
+    assert upgrade["parameters"] == {"KubernetesVersion": "1.36", "DeletionProtection": "true"}
+
+
+def test_every_add_on_has_a_build(make_role, of_type):
+    """Without one EKS would leave it behind when Kubernetes moves on."""
+    addons = of_type(make_role("cluster").stack("cluster"), "AWS::EKS::Addon").values()
+    assert {addon["AddonVersion"] for addon in addons} == {"v1.2.0-eksbuild.1"}

@@ -47,10 +47,14 @@ def test_groups_of_the_small_size(stack, of_type):
     groups = of_type(stack, "AWS::EKS::Nodegroup")
     nodes, clickhouse = groups["Langfusenodes"], groups["Langfuseclickhouse"]
     assert nodes["NodegroupName"] == "langfuse-nodes"
-    assert nodes["ScalingConfig"] == {"MinSize": 2, "DesiredSize": 3, "MaxSize": 5}
+    assert nodes["ScalingConfig"] == {"MinSize": 2, "DesiredSize": {"Ref": "LangfusenodesDesiredSize"}, "MaxSize": 5}
     assert len(nodes["Subnets"]) == 2
     assert clickhouse["NodegroupName"] == "langfuse-clickhouse"
-    assert clickhouse["ScalingConfig"] == {"MinSize": 1, "DesiredSize": 1, "MaxSize": 1}
+    assert clickhouse["ScalingConfig"] == {
+        "MinSize": 1,
+        "DesiredSize": {"Ref": "LangfuseclickhouseDesiredSize"},
+        "MaxSize": 1,
+    }
     assert clickhouse["Subnets"] == ["subnet-0aaaaaaaaaaaaaaa1"]
     assert clickhouse["Labels"] == {"nodegroup": "clickhouse", "dedicated": "clickhouse"}
     assert clickhouse["Taints"] == [{"Key": "dedicated", "Value": "clickhouse", "Effect": "NO_SCHEDULE"}]
@@ -94,6 +98,7 @@ def test_instances_and_volumes_carry_the_tags(launch_data):
             "app": "langfuse",
             "environment": "production",
             "platform": "langfuse",
+            "role": "cluster",
         }
 
 
@@ -101,4 +106,43 @@ def test_awkward_tags_come_through(make_role, of_type):
     stack = make_role("cluster", **SETS["awkward tags"]).stack("nodegroups")
     template = of_type(stack, "AWS::EC2::LaunchTemplate")["LangfusenodesLaunchTemplate"]
     tags = {tag["Key"]: tag["Value"] for tag in template["LaunchTemplateData"]["TagSpecifications"][0]["Tags"]}
-    assert tags | {"Name": ""} == {"Name": "", "cost:centre": "4711", "says": "a+b=c/d: e@f", "number": "7"}
+    assert tags | {"Name": "", "role": ""} == {
+        "Name": "",
+        "role": "",
+        "cost:centre": "4711",
+        "says": "a+b=c/d: e@f",
+        "number": "7",
+    }
+
+
+FOUND = {"cluster": {"version": "1.36", "node_groups": [{"name": "one", "desired_size": 4}]}, "addon_builds": {}}
+
+
+@pytest.mark.parametrize(
+    ("asked_before", "sizes", "desired"),
+    [
+        ("one=1", {"max_size": 5}, "4"),  # an autoscaler's number stays
+        ("one=1", {"max_size": 3}, "3"),  # within the limits
+        ("one=1", {"min_size": 5, "desired_size": 5, "max_size": 9}, "5"),  # the variable changed
+        ("", {"max_size": 5}, "1"),  # a group of somebody else's number
+    ],
+)
+def test_an_autoscaler_is_not_fought(make_role, asked_before, sizes, desired):
+    role = make_role(
+        "cluster",
+        cluster_node_groups=[GROUP | sizes],
+        __cluster_found=FOUND,
+        platform_outputs={"AskedSizes": asked_before, "PrivateSubnetIds": "subnet-1"},
+    )
+    assert role.value("__cluster_node_group_stack.parameters") == {"OneDesiredSize": desired}
+
+
+def test_nodes_follow_the_control_plane(make_role, of_type):
+    groups = of_type(make_role("cluster", cluster_kubernetes_version="1.35").stack("nodegroups"), "AWS::EKS::Nodegroup")
+    assert {group["Version"] for group in groups.values()} == {"1.35"}
+
+
+def test_a_replaced_group_goes_first(make_role):
+    stack = make_role("cluster", __cluster_groups_left_out=["langfuse-clickhouse"]).stack("nodegroups")
+    assert "Langfuseclickhouse" not in stack["Resources"]
+    assert "Langfusenodes" in stack["Resources"]

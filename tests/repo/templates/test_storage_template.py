@@ -93,6 +93,45 @@ def test_values_of_the_command_line_are_text(expirations):
 def test_the_data_outlives_mistakes(make_role):
     bucket = make_role("storage").stack("storage")["Resources"]["Bucket"]
     assert bucket["UpdateReplacePolicy"] == "Retain"
-    denied = make_role("storage").value("__storage_policy")["Statement"][1]
-    assert (denied["Effect"], denied["Resource"]) == ("Deny", "LogicalResourceId/Bucket")
-    assert denied["Action"] == ["Update:Replace", "Update:Delete"]
+
+
+def test_a_bucket_of_ones_own_key(make_role, of_type):
+    key = "arn:aws:kms:ap-south-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    stack = make_role("storage", storage_kms_key_arn=key).stack("storage")
+    [rule] = of_type(stack, "AWS::S3::Bucket")["Bucket"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    statements = of_type(stack, "AWS::IAM::ManagedPolicy")["BucketAccess"]["PolicyDocument"]["Statement"]
+    assert {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": key} in statements
+
+
+def test_bucket_access_is_for_this_bucket_only(make_role, of_type):
+    stack = make_role("storage").stack("storage")
+    statements = of_type(stack, "AWS::IAM::ManagedPolicy")["BucketAccess"]["PolicyDocument"]["Statement"]
+    assert statements == [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": {"Fn::GetAtt": ["Bucket", "Arn"]}},
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            "Resource": {"Fn::Sub": "${Bucket.Arn}/*"},
+        },
+    ]
+
+
+def test_the_user_has_no_key_in_the_stack(make_role):
+    stack = make_role("storage", storage_s3_access="user").stack("storage")
+    assert stack["Resources"]["S3User"]["Properties"] == {"ManagedPolicyArns": [{"Ref": "BucketAccess"}]}
+    assert "AWS::IAM::AccessKey" not in str(stack)
+
+
+def test_old_versions_go_with_the_prefixes_that_expire(make_role, of_type):
+    bucket = of_type(make_role("storage", storage_versioning=True).stack("storage"), "AWS::S3::Bucket")["Bucket"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    rules = {rule["Prefix"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"] if "Prefix" in rule}
+    assert rules.keys() == {"events/", "exports/"}
+    assert all(rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30} for rule in rules.values())
+
+
+def test_volumes_carry_the_tags(make_role):
+    for storage_class in make_role("storage").value("__storage_classes"):
+        tags = {value for key, value in storage_class["parameters"].items() if key.startswith("tagSpecification_")}
+        assert tags == {"app=langfuse", "environment=production", "platform=langfuse", "role=storage"}

@@ -7,9 +7,25 @@ from __future__ import annotations
 
 
 def test_teardown_with_data_leaves_nothing(site, lab):
-    site.run("teardown", "-e", "platform_chart_major=1", "-e", "teardown_delete_data=true", name="teardown-data").ok()
+    site.run(
+        "teardown",
+        "-e",
+        "teardown_confirm=langfuse",
+        "-e",
+        "platform_chart_major=1",
+        "-e",
+        "teardown_delete_data=true",
+        name="teardown-data",
+    ).ok()
     assert lab.left_over() == []
     run = site.run(
-        "teardown", "-e", "platform_chart_major=1", "-e", "teardown_delete_data=true", name="teardown-data-again"
+        "teardown",
+        "-e",
+        "teardown_confirm=langfuse",
+        "-e",
+        "platform_chart_major=1",
+        "-e",
+        "teardown_delete_data=true",
+        name="teardown-data-again",
     ).ok()
     assert run.changed == 0, run.changed_tasks

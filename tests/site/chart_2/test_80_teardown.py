@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def test_teardown_keeps_the_data(site, lab):
-    site.run("teardown", name="teardown").ok()
+    site.run("teardown", "-e", "teardown_confirm=langfuse", name="teardown").ok()
     left = lab.left_over()
     assert left, "the data is gone"
     assert [
@@ -20,7 +20,7 @@ def test_teardown_keeps_the_data(site, lab):
 
 
 def test_teardown_again_changes_nothing(site):
-    run = site.run("teardown", name="teardown-again").ok()
+    run = site.run("teardown", "-e", "teardown_confirm=langfuse", name="teardown-again").ok()
     assert run.changed == 0, run.changed_tasks
 
 

@@ -113,7 +113,7 @@ def _value(world: World, namespace: str, variable: Object) -> str:
 
 
 def _volume_of(world: World, pod: Object) -> str | None:
-    """Return the uid of the PersistentVolume that holds the pod's data, or of the pod when it claims none.
+    """Return the EC2 volume that holds the pod's data, or the pod's uid when it claims none.
 
     None when the claim's volume is not to be seen yet: lists of one round are not of one moment.
     """
@@ -122,5 +122,5 @@ def _volume_of(world: World, pod: Object) -> str | None:
             name = volume["persistentVolumeClaim"]["claimName"]
             claim = world.find("PersistentVolumeClaim", name, pod["metadata"]["namespace"])
             bound = world.find("PersistentVolume", claim["spec"].get("volumeName", "")) if claim else None
-            return bound["metadata"]["uid"] if bound else None
+            return bound["spec"]["csi"]["volumeHandle"] if bound else None
     return pod["metadata"]["uid"]

@@ -13,6 +13,7 @@ import boto3
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.llmops.langfuse.plugins.module_utils._eks import read_builds
 from ansible_collections.llmops.langfuse.plugins.modules import eks_cluster_info
 from botocore.stub import Stubber
 
@@ -263,10 +264,41 @@ def test_builds_without_a_cluster(aws: Aws, capsys: pytest.CaptureFixture[str]) 
     assert done["addon_builds"] == {
         "vpc-cni": {
             "default": "v1.21.1-eksbuild.10",
+            "proposed": "v1.21.1-eksbuild.10",
             "versions": ["v1.21.1-eksbuild.10", "v1.21.1-eksbuild.1", "v1.9.0-eksbuild.3"],
         },
-        "snow": {"default": None, "versions": []},
+        "snow": {"default": None, "proposed": None, "versions": []},
     }
+
+
+@pytest.mark.parametrize(
+    ("addon", "installed", "proposed"),
+    [
+        ("vpc-cni", "v1.20.4-eksbuild.2", "v1.20.4-eksbuild.2"),  # fits, so it stays
+        ("vpc-cni", "v1.9.0-eksbuild.1", "v1.21.1-eksbuild.1"),  # not offered any more
+        ("vpc-cni", None, "v1.21.1-eksbuild.1"),
+        ("kube-proxy", "v1.35.0-eksbuild.2", "v1.36.0-eksbuild.2"),  # EKS still offers it, but Kubernetes is newer
+        ("kube-proxy", "v1.36.0-eksbuild.1", "v1.36.0-eksbuild.1"),
+    ],
+)
+def test_proposed_build(addon: str, installed: str | None, proposed: str) -> None:
+    offered = {
+        "vpc-cni": ["v1.21.1-eksbuild.1", "v1.20.4-eksbuild.2"],
+        "kube-proxy": ["v1.36.0-eksbuild.2", "v1.36.0-eksbuild.1", "v1.35.0-eksbuild.2"],
+    }[addon]
+    eks = boto3.client("eks", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    stub = Stubber(eks)
+    builds = [
+        {
+            "addonVersion": build,
+            "compatibilities": [{"clusterVersion": "1.36", "defaultVersion": build == offered[0]}],
+        }
+        for build in offered
+    ]
+    stub.add_response("describe_addon_versions", {"addons": [{"addonName": addon, "addonVersions": builds}]})
+    cluster = {"addons": [{"name": addon, "version": installed}] if installed else []}
+    with stub:
+        assert read_builds(eks, [addon], "1.36", cluster)[addon]["proposed"] == proposed
 
 
 def test_a_denial_names_the_cluster(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,6 +309,12 @@ def test_a_denial_names_the_cluster(aws: Aws, capsys: pytest.CaptureFixture[str]
     assert "no eks:DescribeCluster" in done["msg"]
 
 
-@pytest.mark.parametrize("half", [{"kubernetes_version": "1.36"}, {"addons": ["vpc-cni"]}])
-def test_a_version_and_addons_go_together(capsys: pytest.CaptureFixture[str], half: dict[str, Any]) -> None:
-    assert "required together: kubernetes_version, addons" in run(capsys, **half)["msg"]
+def test_a_version_needs_addons(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        "missing parameter(s) required by 'kubernetes_version': addons" in run(capsys, kubernetes_version="1.36")["msg"]
+    )
+
+
+def test_no_version_and_no_cluster_tell_no_builds(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    aws.stubs["eks"].add_client_error("describe_cluster", "ResourceNotFoundException")
+    assert "addon_builds" not in run(capsys, addons=["vpc-cni"])

@@ -16,7 +16,7 @@ from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import utcnow
 
 from langfuse_lab.aws import clients
-from langfuse_lab.aws.cloudformation import schemas, types
+from langfuse_lab.aws.cloudformation import pace, schemas, types
 from langfuse_lab.aws.cloudformation.changes import NO_UPDATES, Plan
 from langfuse_lab.aws.cloudformation.resource import TYPES
 from langfuse_lab.aws.cloudformation.stacks import Operation, Request, Resource, Stack
@@ -103,7 +103,8 @@ class CloudFormationResponse(BaseResponse):
         on_failure = self._get_param("OnFailure") or (
             "DO_NOTHING" if self._get_param("DisableRollback") else "ROLLBACK"
         )
-        Operation(stack, request.clients, request.token).create(request, on_failure)
+        operation = Operation(stack, request.clients, request.token)
+        pace.run(lambda: operation.create(request, on_failure), request.template.types)
         return ActionResult({"StackId": stack.stack_id})
 
     def update_stack(self) -> ActionResult:
@@ -120,11 +121,15 @@ class CloudFormationResponse(BaseResponse):
         during = self._get_param("StackPolicyDuringUpdateBody")
         lasting = self._get_param("StackPolicyBody") or stack.policy
         stack.policy = during or lasting
-        try:
-            Operation(stack, request.clients, request.token).update(request)
-        finally:
-            stack.policy = lasting
         stack.capabilities = self._get_param("Capabilities") or stack.capabilities
+
+        def update() -> None:
+            try:
+                Operation(stack, request.clients, request.token).update(request)
+            finally:
+                stack.policy = lasting
+
+        pace.run(update, request.template.types)
 
     def delete_stack(self) -> ActionResult:
         stack = self._backend.find(self._get_param("StackName"))
@@ -132,7 +137,8 @@ class CloudFormationResponse(BaseResponse):
             if stack.termination_protection:
                 raise Invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
             operation = Operation(stack, self._clients(), self._get_param("ClientRequestToken"))
-            operation.delete(self._get_param("RetainResources") or [])
+            retained = self._get_param("RetainResources") or []
+            pace.run(lambda: operation.delete(retained), stack.template.types)
         return EmptyResult()
 
     def describe_stacks(self) -> ActionResult:
@@ -173,8 +179,7 @@ class CloudFormationResponse(BaseResponse):
     def get_template_summary(self) -> ActionResult:
         name = self._get_param("StackName")
         template = self._backend.get(name).template if name else Template(self._body())
-        parts = template.resources.values()
-        return ActionResult({"Description": template.description, "ResourceTypes": sorted({p["Type"] for p in parts})})
+        return ActionResult({"Description": template.description, "ResourceTypes": sorted(template.types)})
 
     def validate_template(self) -> ActionResult:
         template = Template(self._body())
@@ -298,9 +303,10 @@ class CloudFormationResponse(BaseResponse):
         return body
 
     def _check_types(self, template: Template) -> None:
-        used = {part["Type"] for part in template.resources.values()}
         # AWS refuses a type that it does not know; the lab also refuses one that it cannot make.
-        strange = sorted(name for name in used if name not in TYPES or schemas.find(name, self.region) is None)
+        strange = sorted(
+            name for name in template.types if name not in TYPES or schemas.find(name, self.region) is None
+        )
         if strange:
             raise Invalid(f"Template format error: Unrecognized resource types: [{', '.join(strange)}]")
         for name, attribute in get_atts(template.content):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stacks: what they hold, and how they are made, changed and deleted.
 
-An operation is over when its call returns: nothing is left IN_PROGRESS. What fails is rolled back as AWS does it, and
-the reason stands in the events of the resource.
+An operation is over when its call returns, but for what `pace` says takes time. What fails is rolled back as AWS does
+it, and the reason stands in the events of the resource.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from moto.core.utils import utcnow
 
 from langfuse_lab.aws.clients import Clients
-from langfuse_lab.aws.cloudformation import policy, schemas
+from langfuse_lab.aws.cloudformation import pace, policy, schemas
 from langfuse_lab.aws.cloudformation.resource import TYPES, Place, ResourceFailure, ResourceType, failures, gone_is_fine
 from langfuse_lab.aws.cloudformation.scope import Scope
 from langfuse_lab.aws.cloudformation.template import Invalid, Template
@@ -212,6 +212,7 @@ class Operation:
         kind = self._kind(resource)
         self.stack.resources[resource.logical_id] = resource
         self.stack.set_resource_status(resource, "CREATE_IN_PROGRESS", token=self._token)
+        pace.take_time(resource.type_name)
         try:
             with failures():
                 resource.physical_id = kind.create(resource.properties)
@@ -287,6 +288,7 @@ class Operation:
 
     def _delete(self, resource: Resource) -> None:
         self.stack.set_resource_status(resource, "DELETE_IN_PROGRESS", token=self._token)
+        pace.take_time(resource.type_name)
         try:
             with failures(), gone_is_fine():
                 self._kind(resource).delete(resource.physical_id, resource.properties)

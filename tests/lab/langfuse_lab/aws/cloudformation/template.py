@@ -72,6 +72,11 @@ class Template:
         self._parameters: dict[str, dict[str, Any]] = self.content.get("Parameters") or {}
         _check_references(self)
 
+    @property
+    def types(self) -> set[str]:
+        """The resource types that it names."""
+        return {part["Type"] for part in self.resources.values()}
+
     def parameters(self, given: dict[str, str]) -> dict[str, Any]:
         """Return the value of each parameter: lists as lists, the rest as texts."""
         strange = sorted(set(given) - set(self._parameters))

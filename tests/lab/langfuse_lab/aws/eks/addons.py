@@ -11,7 +11,7 @@ from moto.core.utils import utcnow
 
 from langfuse_lab.aws.eks.clusters import EksBackend, Record
 from langfuse_lab.aws.eks.errors import InUse, InvalidParameter, NotFound
-from langfuse_lab.aws.eks.versions import ADDONS, ADDONS_WITH_DEPLOYMENTS
+from langfuse_lab.aws.eks.versions import ADDONS, ADDONS_WITH_DEPLOYMENTS, default_build
 
 SETTINGS = ("serviceAccountRoleArn", "configurationValues")
 
@@ -23,7 +23,7 @@ def create(backend: EksBackend, p: Record) -> Record:
         raise InUse(f"Addon already exists: {name}")
     if name not in ADDONS:
         raise InvalidParameter(f"Addon {name} specified is not supported")
-    version = p.get("addonVersion") or ADDONS[name][0]
+    version = p.get("addonVersion") or default_build(name, cluster.version)
     _check(backend, name, version, p)
     cluster.addons[name] = {
         "addonName": name,

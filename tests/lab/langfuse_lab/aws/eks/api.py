@@ -242,7 +242,7 @@ def _describe_addon(name: str, kubernetes: str | None) -> Record:
                     {
                         "clusterVersion": each,
                         "platformVersions": ["*"],
-                        "defaultVersion": build == versions.ADDONS[name][0],
+                        "defaultVersion": build == versions.default_build(name, each),
                     }
                     for each in compatible
                 ],

@@ -72,6 +72,12 @@ ADDONS_WITH_DEPLOYMENTS = {
 }
 
 
+def default_build(addon: str, kubernetes: str) -> str:
+    """Return the build that EKS takes when none is named; kube-proxy's are numbered as Kubernetes is."""
+    builds = ADDONS[addon]
+    return next((build for build in builds if build.startswith(f"v{kubernetes}.")), builds[0])
+
+
 def check(version: str) -> None:
     """Refuse a Kubernetes version that EKS does not offer."""
     known = VERSIONS.get(version)

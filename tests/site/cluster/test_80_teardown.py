@@ -1,0 +1,33 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The teardown of a cluster: only on the platform's own name, and again after it was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+
+def test_it_asks_first(site, lab):
+    before = lab.left_over()
+    run = site.run("teardown", name="teardown-unasked")
+    assert run.code != 0
+    assert "-e teardown_confirm=langfuse" in run.output
+    assert lab.left_over() == before
+
+
+def test_one_that_was_killed_is_finished_by_the_next(site, lab):
+    lab.slow_down({"AWS::EKS::Cluster": 10})
+    process, log = site.start("teardown", "-e", "teardown_confirm=langfuse", name="teardown-killed")
+    deadline = time.monotonic() + 300
+    while "Order the deletion of cluster" not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.2)
+    time.sleep(2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    site.run("teardown", "-e", "teardown_confirm=langfuse", name="teardown").ok()
+    lab.slow_down({})
+    assert lab.left_over() == []
