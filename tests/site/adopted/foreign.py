@@ -97,7 +97,7 @@ def plain(value: Any) -> Any:
 
 
 class Cluster:
-    """A cluster in a foreign VPC: two EKS add-ons, others installed by hand, a node group, a load balancer controller."""
+    """A cluster: two EKS add-ons, others installed by hand, a node group, and a load balancer controller."""
 
     addons = ("vpc-cni", "kube-proxy")
     by_hand = ("coredns", "metrics-server")
