@@ -9,7 +9,7 @@ import dataclasses
 import enum
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Statement = dict[str, Any]
@@ -50,12 +50,14 @@ def grants(statements: Statement | list[Statement], action: str) -> bool:
     )
 
 
-def grants_everything(statements: Statement | list[Statement]) -> bool:
-    """Whether a policy allows every action on everything, and denies nothing."""
-    listed = [statements] if isinstance(statements, dict) else statements
-    everything = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
-    found = [{key: value if key == "Effect" else _list(value) for key, value in each.items()} for each in listed]
-    return everything in found and all(each["Effect"] == "Allow" for each in listed)
+def grant_everything(policies: Sequence[list[Statement]]) -> bool:
+    """Whether policies together allow every action on everything, and deny nothing."""
+    statements = [statement for policy in policies for statement in policy]
+    everything = any(
+        _list(each.get("Action")) == ["*"] and _list(each.get("Resource")) == ["*"] and "Condition" not in each
+        for each in statements
+    )
+    return everything and all(each["Effect"] == "Allow" for each in statements)
 
 
 def matches(pattern: str, value: str) -> bool:

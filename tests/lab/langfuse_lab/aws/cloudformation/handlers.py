@@ -22,28 +22,26 @@ PASSING = "iam:PassRole"  # asked for where a service is handed a role, with the
 
 def permissions(schema: Schema, type_name: str, verb: str, properties: dict[str, Any]) -> list[str]:
     """Return the actions that a handler needs for a resource with these properties."""
-    bound = _table().get(type_name, {})
-    listed = schema.permissions(verb)
-    return [each for each in listed if each != PASSING and (each not in bound or _is_used(bound[each], properties))]
+    bound = table().get(type_name, {})
+
+    def is_needed(action: str) -> bool:
+        return action not in bound or any(_has(each, properties) for each in bound[action])
+
+    return [each for each in schema.permissions(verb) if each != PASSING and is_needed(each)]
 
 
 @functools.cache
-def _table() -> dict[str, dict[str, str | list[str]]]:
-    """Return what is bound to a property: type -> action -> property, or several of which one is enough."""
-    table: dict[str, dict[str, list[str]]] = yaml.safe_load(Path(__file__).with_name("handlers.yml").read_text())
+def table() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return what is bound to properties: type -> action -> the properties of which one is enough."""
+    written: dict[str, dict[str, list[str]]] = yaml.safe_load(Path(__file__).with_name("handlers.yml").read_text())
     return {
-        type_name: {action: bound for bound, actions in by_property.items() for action in actions}
-        for type_name, by_property in table.items()
+        type_name: {action: tuple(bound.split(" | ")) for bound, actions in by_property.items() for action in actions}
+        for type_name, by_property in written.items()
     }
 
 
-def _is_used(bound: str | list[str], properties: dict[str, Any]) -> bool:
-    """Whether the properties have what "A.B", "A=false" or "A | B" names."""
-    alternatives = bound if isinstance(bound, list) else bound.split(" | ")
-    return any(_has(each, properties) for each in alternatives)
-
-
 def _has(wanted: str, properties: Any) -> bool:
+    """Whether properties have what "A.B" or "A=false" names."""
     path, _, value = wanted.partition("=")
     for step in path.split("."):
         if not isinstance(properties, dict) or step not in properties:

@@ -157,15 +157,24 @@ def _questions(call: Call, account: str) -> Iterator[Question]:
     action = action_of(call)
     if not action:
         return
-    if call.service == "s3" and call.parameters.get("VersionId") and action in ("s3:GetObject", "s3:DeleteObject"):
-        action += "Version"
     place = _Place(call, account)
     context = _context(call)
+    if call.operation == "DeleteObjects":
+        yield from _deletions(call, context)
+        return
+    if call.service == "s3" and call.parameters.get("VersionId") and action in ("s3:GetObject", "s3:DeleteObject"):
+        action += "Version"
     for resource in place.resources():
         yield Question(action, resource, context={**context, **_resource_tags(resource, account, call.region)})
     yield from _tagging(call, place, context)
     yield from _passing(call, account)
     yield from _besides(call, place)
+
+
+def _deletions(call: Call, context: dict[str, str | list[str]]) -> Iterator[Question]:
+    for each in call.parameters["Delete"]["Objects"]:
+        action = "s3:DeleteObjectVersion" if each.get("VersionId") else "s3:DeleteObject"
+        yield Question(action, f"arn:aws:s3:::{call.parameters['Bucket']}/{each['Key']}", context=context)
 
 
 def _context(call: Call) -> dict[str, str | list[str]]:
@@ -350,8 +359,6 @@ class _Place:
         bucket, key = self._p.get("Bucket"), self._p.get("Key")
         if not bucket:
             return []
-        if self._call.operation == "DeleteObjects":
-            return [f"arn:aws:s3:::{bucket}/{each['Key']}" for each in self._p["Delete"]["Objects"]]
         return [f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"]
 
     def _sns(self) -> list[str]:

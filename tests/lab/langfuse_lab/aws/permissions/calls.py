@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import botocore.session
-from botocore.model import OperationModel, ServiceModel
+from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import determine_request_protocol
+from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
 
 from langfuse_lab.aws.signatures import Received
@@ -62,13 +63,12 @@ def of_request(request: Received, signed_for: str, region: str) -> Call | None:
 @functools.cache
 def service_model(service: str) -> ServiceModel | None:
     """Return botocore's model of a service, or None when it has none of this name."""
-    session = _session()
-    return session.get_service_model(service) if service in session.get_available_services() else None
+    return get_service_model(service) if service in _services() else None
 
 
 @functools.cache
-def _session() -> botocore.session.Session:
-    return botocore.session.get_session()
+def _services() -> frozenset[str]:
+    return frozenset(botocore.session.get_session().get_available_services())
 
 
 def _named_operation(request: Received) -> str | None:
@@ -117,19 +117,20 @@ class _Route:
     pattern: re.Pattern[str]
     labels: tuple[str, ...]  # of the pattern's groups
     query: frozenset[tuple[str, str]]  # what must be in the query; without a value any will do
+    headers: frozenset[str]  # what must be among them
     operation: str
 
     @property
-    def weight(self) -> tuple[int, int]:
+    def weight(self) -> tuple[int, int, int]:
         """Return how much a request must say to be this: the more, the earlier it is tried."""
-        return len(self.query), len(self.pattern.pattern.replace("(.+)", "").replace("([^/]+)", ""))
+        return len(self.query), len(self.headers), len(self.pattern.pattern.replace("(.+)", "").replace("([^/]+)", ""))
 
 
 def _by_path(request: Received, model: ServiceModel) -> tuple[str, dict[str, str]] | None:
     query = parse_qsl(request.query, keep_blank_values=True)
     keys = {key for key, _ in query}
     for route in _routes(model.service_name):
-        if route.method != request.method:
+        if route.method != request.method or not route.headers <= request.headers.keys():
             continue
         if not all((key, value) in query if value else key in keys for key, value in route.query):
             continue
@@ -157,4 +158,11 @@ def _route(operation: OperationModel) -> _Route:
         else:
             pattern += re.escape(part)
     wanted = frozenset(parse_qsl(query, keep_blank_values=True))
-    return _Route(operation.http["method"], re.compile(f"{pattern}/?"), tuple(labels), wanted, operation.name)
+    method, compiled = operation.http["method"], re.compile(f"{pattern}/?")
+    return _Route(method, compiled, tuple(labels), wanted, _required_headers(operation), operation.name)
+
+
+def _required_headers(operation: OperationModel) -> frozenset[str]:
+    shape = operation.input_shape
+    required = [shape.members[name].serialization for name in shape.required_members] if shape else []
+    return frozenset(each["name"].lower() for each in required if each.get("location") == "header")

@@ -40,7 +40,7 @@ class Identity:
 
     def may_do_everything(self) -> bool:
         """Whether there is no need to ask."""
-        return not self.boundary and not self.session and any(policies.grants_everything(p) for p in self.policies)
+        return self.boundary is None and self.session is None and policies.grant_everything(self.policies)
 
     def effect(self, question: Question) -> Effect:
         """Return what its policies say together, a denial of one winning, and the limits around them."""
@@ -205,7 +205,7 @@ def _refuse(identity: Identity, question: Question, effect: Effect) -> None:
     if effect is Effect.DENY:
         reason = "with an explicit deny in an identity-based policy"
     elif any(policies.evaluate(statements, question) is Effect.ALLOW for statements in identity.policies):
-        limit = "permissions boundary" if identity.boundary else "session policy"
+        limit = "session policy" if identity.boundary is None else "permissions boundary"
         reason = f"because no {limit} allows the {action} action"
     raise Denied(
         f"User: {identity.arn} is not authorized to perform: {action} on resource: {question.resource} {reason}"
