@@ -21,9 +21,17 @@ STACKS = {
     "storage": ["langfuse-storage"],
     "addons": ["langfuse-addons"],
 }
+UPDATE = {
+    "only a change of the stack asks for them": [
+        "cloudformation:UpdateStack",
+        "cloudformation:UpdateTerminationProtection",
+    ]
+}
 # Listed, and not asked for by the runs of these tests: role -> why -> actions.
 NOT_ASKED = {
+    "addons": UPDATE,
     "storage": {
+        **UPDATE,
         "only the teardown with data asks for them": [
             "cloudformation:DeleteStack",
             "ec2:DeleteVolume",
