@@ -61,6 +61,9 @@ mkdir -p "$collection"
 (cd "$repository" && ansible-galaxy collection build --force --output-path "$work" >/dev/null)
 tar --extract --gzip --file "$work"/llmops-langfuse-*.tar.gz --directory "$collection"
 
+# What modules build on; ansible-test looks for it beside the collection only.
+ln -s "$("$venv/bin/python" -c 'import ansible_collections.amazon as a; print(a.__path__[0])')" "$work/ansible_collections/amazon"
+
 cd "$collection"
 failed=0
 ansible-test sanity --local --color no --python "$version" || failed=1
