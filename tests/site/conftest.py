@@ -56,8 +56,6 @@ class Run:
 class Site:
     """Runs the playbooks against the lab as a user would, from a shell that sourced the lab's env file."""
 
-    logs = LOGS
-
     def __init__(self) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
         self.count = 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 
 import pytest
+from conftest import Run
 
 ROLES = ["cluster", "storage", "addons", "secrets", "langfuse", "ingress", "monitoring", "clickhouse_retention"]
 SECRETS = "/langfuse/lab"
+FIRST_RUNS: list[Run] = []
 
 
 def test_check_mode_on_the_empty_account(site, lab):
@@ -72,6 +74,7 @@ def first_run(role, site, iam_user, asked) -> None:
     asked[role] = iam_user.asked()
     print(f"first run of {role} {run.seconds:.0f} s, {run.changed} changes")
     assert run.changed
+    FIRST_RUNS.append(run)
 
 
 def admit_administrator(lab) -> None:
@@ -84,12 +87,10 @@ def admit_administrator(lab) -> None:
     eks.associate_access_policy(**entry, policyArn=policy, accessScope={"type": "cluster"})
 
 
-def test_no_run_showed_a_secret(site, lab):
+def test_no_run_showed_a_secret(lab):
     values = secret_values(lab)
     assert len(values) >= 9
-    logs = sorted(site.logs.glob("*-first-*.log"))
-    assert len(logs) == len(ROLES)
-    output = "".join(log.read_text() for log in logs)
+    output = "".join(run.output for run in FIRST_RUNS)
     shown = [
         name for name, value in values.items() if value in output or base64.b64encode(value.encode()).decode() in output
     ]
