@@ -63,6 +63,9 @@ tar --extract --gzip --file "$work"/llmops-langfuse-*.tar.gz --directory "$colle
 # Modules share amazon.aws's options and code, which ansible-test looks for beside the collection only.
 ln -s "$("$venv/bin/python" -c 'import ansible_collections.amazon as a; print(*a.__path__)')" "$work/ansible_collections/amazon"
 
+# What modules build on; ansible-test looks for it beside the collection only.
+ln -s "$("$venv/bin/python" -c 'import ansible_collections.amazon as a; print(a.__path__[0])')" "$work/ansible_collections/amazon"
+
 cd "$collection"
 failed=0
 ansible-test sanity --local --color no --python "$version" || failed=1

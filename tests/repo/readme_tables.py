@@ -1,10 +1,11 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep the variable table in every role's README equal to its argument specs.
+"""Keep the tables in every role's README equal to what they repeat: its argument specs, and its IAM permissions.
 
 `python tests/repo/readme_tables.py --write` writes the tables, `--check` names the READMEs that are behind and exits 1.
-A README holds the place of its table with the two marker lines, under the heading `## Variables`.
+A README holds the place of a table with two marker lines: of the variables under the heading `## Variables`, and, where
+the role has a files/permissions.yml, of the permissions under `## Permissions`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,21 @@ from typing import Any
 import yaml
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-BEGIN = "<!-- variables -->"
-END = "<!-- /variables -->"
+VARIABLES = "variables"
+PERMISSIONS = "permissions"
+# The statements of a role's permissions.yml, and when they are needed.
+STATEMENTS = {
+    "Read": "every run",
+    "Make": "every run",
+    "PassRole": "every run, for roles that are handed to EKS",
+    "Preflight": "the look at the permissions beforehand; the run can do without",
+    "Change": "changes of what stands",
+    "Check": "check mode",
+    "Delete": "teardown, and the clean-up after a creation that failed",
+    "DeleteData": "teardown with data",
+}
+PERMISSIONS_HEADER = ["| needed for | service | actions |", "|---|---|---|"]
 HEADER = ["| name | type | default | description |", "|---|---|---|---|"]
-MARKED = re.compile(rf"^{re.escape(BEGIN)}\n(.*?)^{re.escape(END)}$", re.DOTALL | re.MULTILINE)
 # Ansible's markup with one argument: code, option, value, return value, environment variable, plugin, module.
 CODE_MARKUP = re.compile(r"\b(?:C|O|V|RV|E|P|M)\(([^)]*)\)")
 TEXT_MARKUP = re.compile(r"\b(?:B|I|U)\(([^)]*)\)")
@@ -44,29 +56,70 @@ def table(options: dict[str, Any]) -> str:
     return "\n".join([*HEADER, *_rows(options, prefix="")]) + "\n"
 
 
-def written_table(readme: Path) -> str:
-    """Return what stands between the markers of a README."""
+def permissions_table(policy: dict[str, Any]) -> str:
+    """Return the Markdown table of an IAM policy, a row for each statement and service."""
+    rows = []
+    for statement in policy["Statement"]:
+        actions = statement["Action"]
+        for service, names in _by_service([actions] if isinstance(actions, str) else actions).items():
+            rows.append(f"| {STATEMENTS[statement['Sid']]} | `{service}` | {', '.join(names)} |")
+    return "\n".join([*PERMISSIONS_HEADER, *rows]) + "\n"
+
+
+def tables(role: Path) -> dict[str, str]:
+    """Return the tables that a role's README has to have, by the name in their markers."""
+    found = {VARIABLES: table(main_options(role))}
+    permissions = role / "files/permissions.yml"
+    if permissions.exists():
+        found[PERMISSIONS] = permissions_table(yaml.safe_load(permissions.read_text()))
+    return found
+
+
+def written_table(readme: Path, name: str) -> str:
+    """Return what stands between the markers of a table in a README."""
     if not readme.exists():
-        raise TableError(f"{readme}: missing. A role's README holds the lines {BEGIN} and {END} under ## Variables.")
-    found = MARKED.findall(readme.read_text())
+        raise TableError(f"{readme}: missing. A role's README holds the lines {' and '.join(_markers(name))}.")
+    found = _marked(name).findall(readme.read_text())
     if len(found) != 1:
-        raise TableError(f"{readme}: {len(found)} places for the table; put the lines {BEGIN} and {END} there once.")
+        lines = " and ".join(_markers(name))
+        raise TableError(f"{readme}: {len(found)} places for the table of {name}; put the lines {lines} there once.")
     return found[0]
 
 
 def is_current(role: Path) -> bool:
-    """Return whether the role's README has the table of its specs."""
-    return written_table(role / "README.md") == table(main_options(role))
+    """Return whether the role's README has its tables as they must be."""
+    wanted = tables(role)
+    return {name: written_table(role / "README.md", name) for name in wanted} == wanted
 
 
 def write(role: Path) -> bool:
-    """Write the table of a role into its README and return whether that changed anything."""
+    """Write the tables of a role into its README and return whether that changed anything."""
     if is_current(role):
         return False
     readme = role / "README.md"
-    block = f"{BEGIN}\n{table(main_options(role))}{END}"
-    readme.write_text(MARKED.sub(lambda _: block, readme.read_text()))
+    text = readme.read_text()
+    for name, content in tables(role).items():
+        begin, end = _markers(name)
+        text = _marked(name).sub(lambda _, block=f"{begin}\n{content}{end}": block, text)
+    readme.write_text(text)
     return True
+
+
+def _markers(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- /{name} -->"
+
+
+def _marked(name: str) -> re.Pattern[str]:
+    begin, end = _markers(name)
+    return re.compile(rf"^{re.escape(begin)}\n(.*?)^{re.escape(end)}$", re.DOTALL | re.MULTILINE)
+
+
+def _by_service(actions: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for action in actions:
+        service, _, name = action.partition(":")
+        found.setdefault(service, []).append(name)
+    return found
 
 
 def _rows(options: dict[str, Any], prefix: str) -> Iterator[str]:
@@ -102,7 +155,7 @@ def _description(option: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Write or check the variable tables of the roles' READMEs.")
+    parser = argparse.ArgumentParser(description="Write or check the tables of the roles' READMEs.")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--write", action="store_true", help="write the tables that are behind")
     mode.add_argument("--check", action="store_true", help="name the READMEs that are behind; exit 1 if there are any")
@@ -112,10 +165,12 @@ def main(arguments: list[str]) -> int:
     for name in options.roles or sorted(specs.parts[-3] for specs in ROLES.glob("*/meta/argument_specs.yml")):
         try:
             if options.write:
-                print(f"{name}: {'table written' if write(ROLES / name) else 'up to date'}")
+                print(f"{name}: {'tables written' if write(ROLES / name) else 'up to date'}")
             elif not is_current(ROLES / name):
                 failed = True
-                print(f"roles/{name}/README.md is behind its argument specs: {sys.argv[0]} --write {name}")
+                print(
+                    f"roles/{name}/README.md is behind its argument specs or permissions: {sys.argv[0]} --write {name}"
+                )
         except (TableError, OSError, KeyError, yaml.YAMLError) as error:
             failed = True
             print(f"{name}: {error}", file=sys.stderr)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The generator of the variable tables, on a role made for it."""
+"""The generator of the READMEs' tables, on a role made for it."""
 
 from __future__ import annotations
 
@@ -74,3 +74,31 @@ def test_no_readme(role: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (role / "README.md").unlink()
     assert readme_tables.main(["--check"]) == 1
     assert "README.md: missing" in capsys.readouterr().err
+
+
+PERMISSIONS = """
+Statement:
+  - {Sid: Read, Effect: Allow, Action: "ec2:DescribeVpcs", Resource: "*"}
+  - {Sid: Change, Effect: Allow, Action: ["ec2:CreateTags", "s3:PutObject", "ec2:DeleteTags"], Resource: "*"}
+"""
+PERMISSIONS_TABLE = """\
+| needed for | service | actions |
+|---|---|---|
+| every run | `ec2` | DescribeVpcs |
+| changes of what stands | `ec2` | CreateTags, DeleteTags |
+| changes of what stands | `s3` | PutObject |
+"""
+
+
+def test_permissions_have_a_table_of_their_own(role: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (role / "files").mkdir()
+    (role / "files/permissions.yml").write_text(PERMISSIONS)
+    assert readme_tables.main(["--write"]) == 1
+    assert "0 places for the table of permissions" in capsys.readouterr().err
+    readme = role / "README.md"
+    readme.write_text(readme.read_text() + "<!-- permissions -->\n<!-- /permissions -->\n")
+    assert readme_tables.main(["--write"]) == 0
+    assert f"<!-- permissions -->\n{PERMISSIONS_TABLE}<!-- /permissions -->\n" in readme.read_text()
+    assert TABLE in readme.read_text()
+    (role / "files/permissions.yml").write_text(PERMISSIONS.replace("DeleteTags", "RunInstances"))
+    assert readme_tables.main(["--check"]) == 1

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from iam_user import Asked, IamUser
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB_DIR = Path(os.environ["LAB_DIR"])
@@ -150,3 +151,15 @@ def site() -> Site:
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     return Lab()
+
+
+@pytest.fixture(scope="session")
+def iam_user(lab: Lab) -> IamUser:
+    """A user who has no more permissions than the roles list; made when a test first asks for him."""
+    return IamUser(lab)
+
+
+@pytest.fixture(scope="session")
+def asked() -> dict[str, Asked]:
+    """What AWS asked the user's policies for, run by run."""
+    return {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from conftest import builds
 
 SUBNETS = ["subnet-0aaaaaaaaaaaaaaa1", "subnet-0aaaaaaaaaaaaaaa2"]
 VPC = {"faults": [], "missing_tags": [], "tag_faults": [], "private_subnet_ids": SUBNETS, "public_subnet_ids": []}
@@ -55,7 +56,10 @@ def adopt(make_role):
             "node_groups": list(groups),
             "addons": [{"name": name} for name in addons],
         }
-        found = {"cluster": cluster | more.pop("cluster", {})}
+        found = {
+            "cluster": cluster | more.pop("cluster", {}),
+            "addon_builds": builds("vpc-cni", "kube-proxy", "eks-pod-identity-agent"),
+        }
         stacks = {"langfuse-nodegroups": {"stack_resources": dict.fromkeys(own, "id")}}
         given = {
             "platform_existing_cluster": True,

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """boto3 clients of AWS from within: calls that services make for a caller go straight to moto, without a socket.
 
-They are signed with the caller's own keys, so a service can do no more than the one who asked it.
+They are signed with the caller's own keys, and his policies are asked for each, so a service can do no more than the
+one who asked it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import botocore.session
@@ -21,6 +23,9 @@ from moto.sts.models import AssumedRole, sts_backends
 # moto adds this handler to every client made after its import; this line makes it answer.
 botocore_stubber.enabled = True
 
+# Asks the policies of a key's holder: (service, operation, region, access key, parameters).
+Guard = Callable[[str, str, str, str, dict[str, Any]], None]
+_guards: list[Guard] = []
 _CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
 
 
@@ -45,6 +50,11 @@ class Clients:
         return _client(service, self.region, self.credentials)
 
 
+def guard(function: Guard) -> None:
+    """Let a function be called before every call; what it raises is raised to the caller."""
+    _guards[:] = [function]
+
+
 def credentials_of(account: str, access_key_id: str) -> Credentials | None:
     """Return the credentials with this key id, or None when nobody has such a key."""
     session = session_of(account, access_key_id)
@@ -66,7 +76,7 @@ def _session() -> botocore.session.Session:
 
 @functools.lru_cache(maxsize=256)
 def _client(service: str, region: str, credentials: Credentials) -> Any:
-    return _session().create_client(
+    client = _session().create_client(
         service,
         region_name=region,
         aws_access_key_id=credentials.access_key_id,
@@ -74,3 +84,10 @@ def _client(service: str, region: str, credentials: Credentials) -> Any:
         aws_session_token=credentials.session_token,
         config=_CONFIG,
     )
+
+    def ask(params: dict[str, Any], model: Any, **_: Any) -> None:
+        for each in _guards:
+            each(service, model.name, region, credentials.access_key_id, params)
+
+    client.meta.events.register("provide-client-params.*.*", ask)
+    return client

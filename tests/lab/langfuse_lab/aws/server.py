@@ -1,7 +1,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's AWS as a web server: who asks is checked, then moto (as mended here) answers."""
+"""The lab's AWS as a web server: who asks, and whether he may, is checked; then moto (as mended here) answers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from langfuse_lab.aws import alarms, ec2, events, functions, lab, s3, seed, signatures, sts, token_review
 from langfuse_lab.aws.cloudformation.api import CloudFormationResponse
 from langfuse_lab.aws.eks.api import EksResponse
+from langfuse_lab.aws.permissions import enforcement, simulation
 from langfuse_lab.aws.signatures import Received, Refused
 from langfuse_lab.aws.state import LOCK
 from langfuse_lab.config import HOST, Lab
 
-MENDED = (alarms, ec2, events, functions, s3, sts)  # importing them mends moto
+MENDED = (alarms, ec2, events, functions, s3, simulation, sts)  # importing them mends moto
 TOKEN_REVIEW = "/lab/authenticate"
 HEALTH = "/lab/health"
+ASKED = "/lab/asked"  # GET: who asked for which actions; POST: the same, and forget it
 OPEN_PATHS = ("/moto-api/",)
 OPEN_ACTIONS = ("AssumeRoleWithWebIdentity",)
 INVOCATION = re.compile(r"/[0-9-]+/functions/.+/invocations/?")
@@ -43,7 +45,10 @@ ERROR_CODES = {  # some services have words of their own
     ("ec2", "InvalidClientTokenId"): "AuthFailure",
     ("ec2", "SignatureDoesNotMatch"): "AuthFailure",
     ("s3", "InvalidClientTokenId"): "InvalidAccessKeyId",
+    ("ec2", "AccessDenied"): "UnauthorizedOperation",
 }
+JSON_CODES = {"AccessDenied": "AccessDeniedException"}
+ERROR_PREFIXES = {("ec2", "AccessDenied"): "You are not authorized to perform this operation. "}
 READ_ONLY = re.compile("Describe|List|Get|BatchGet|Head")
 
 Environment = dict[str, Any]
@@ -68,12 +73,17 @@ class Application:
             return _send(200, "ok", "text/plain", start_response)
         if environ["PATH_INFO"] == TOKEN_REVIEW:
             return self._review(request, start_response)
+        if environ["PATH_INFO"] == ASKED:
+            asked = enforcement.RECORD.take(forget=request.method == "POST")
+            return _send(200, json.dumps(asked), "application/json", start_response)
         caller = "-"
         try:
             caller = _caller(request)
             return self._answer(environ, start_response)
         except Refused as refusal:
             return _error(request, 403, refusal.code, str(refusal), start_response)
+        except enforcement.Denied as denied:
+            return _error(request, 403, "AccessDenied", str(denied), start_response)
         except NotImplementedError as missing:
             return _error(
                 request, 501, "NotImplemented", f"The lab's AWS does not know this: {missing}", start_response
@@ -133,13 +143,18 @@ def _is_chunked(environ: Environment) -> bool:
 
 
 def _caller(request: Received) -> str:
-    """Return the access key that a request is signed with. Raises Refused for what is not signed as it must be."""
+    """Return the access key that a request is signed with.
+
+    Raises Refused for what is not signed as it must be, and Denied for what the caller's policies do not allow.
+    """
     if request.path.startswith(OPEN_PATHS):
         return "-"
     with LOCK:
         signature = signatures.read(request)
         if signature:
-            return signatures.verify(request, signature).access_key_id
+            key = signatures.verify(request, signature).access_key_id
+            enforcement.check_request(request, signature.service, signature.region, key)
+            return key
     if _form(request).get("Action") in OPEN_ACTIONS:
         return "-"
     raise Refused("MissingAuthenticationToken", "Request is missing Authentication Token")
@@ -182,8 +197,10 @@ def _whole(response: Iterable[bytes]) -> list[bytes]:
 def _error(request: Received, status: int, code: str, message: str, start_response: StartResponse) -> list[bytes]:
     """Answer an error in the words and the form of the service."""
     service = _service(request)
+    message = ERROR_PREFIXES.get((service, code), "") + message
     code = ERROR_CODES.get((service, code), code)
     if "json" in request.headers.get("content-type", "") or service in ("eks", "lambda"):
+        code = JSON_CODES.get(code, code)
         content = {"__type": code, "message": message}
         return _send(status, json.dumps(content), "application/json", start_response, ("x-amzn-ErrorType", code))
     error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from langfuse_lab.aws.clients import Clients
+from langfuse_lab.aws.permissions.enforcement import Denied
 
 SUFFIX_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 GONE = re.compile("NotFound|NoSuch|NotExist|NonExistent")
@@ -137,6 +138,9 @@ def failures() -> Iterator[None]:
             f'Resource handler returned message: "{detail.get("Message") or detail["Code"]}" '
             f"(HandlerErrorCode: {detail['Code']})"
         ) from error
+    except Denied as denied:
+        message = f'Resource handler returned message: "{denied}" (HandlerErrorCode: AccessDenied)'
+        raise ResourceFailure(message) from denied
     except BotoCoreError as error:
         message = f'Resource handler returned message: "{error}" (HandlerErrorCode: InvalidRequest)'
         raise ResourceFailure(message) from error

@@ -57,6 +57,10 @@ class Schema:
         """Return the properties by which a change from old to new makes another resource of it."""
         return sorted({path[0] for path in self._create_only if _at(old, path) != _at(new, path)})
 
+    def permissions(self, handler: str) -> list[str]:
+        """Return the actions that AWS's own code of a type needs to "create", "read", "update" or "delete" one."""
+        return self._raw.get("handlers", {}).get(handler, {}).get("permissions", [])
+
     def _resolve(self, node: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in node:
             target: Any = self._raw

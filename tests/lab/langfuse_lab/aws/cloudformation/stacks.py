@@ -18,10 +18,11 @@ from typing import Any
 from moto.core.utils import utcnow
 
 from langfuse_lab.aws.clients import Clients
-from langfuse_lab.aws.cloudformation import pace, policy, schemas
+from langfuse_lab.aws.cloudformation import handlers, pace, policy, schemas
 from langfuse_lab.aws.cloudformation.resource import TYPES, Place, ResourceFailure, ResourceType, failures, gone_is_fine
 from langfuse_lab.aws.cloudformation.scope import Scope
 from langfuse_lab.aws.cloudformation.template import Invalid, Template
+from langfuse_lab.aws.permissions import enforcement
 
 
 @dataclasses.dataclass
@@ -215,6 +216,7 @@ class Operation:
         pace.take_time(resource.type_name)
         try:
             with failures():
+                self._require(resource, "create", "read")
                 resource.physical_id = kind.create(resource.properties)
                 self._undo.append(lambda: self._delete(resource))
                 kind.complete(resource.physical_id, resource.properties)
@@ -238,6 +240,7 @@ class Operation:
             # Before the change: some of it may have taken effect when it fails.
             self._undo.append(lambda: kind.apply(old.physical_id, old.properties, new.properties))
             with failures():
+                self._require(new, "update", "read")
                 kind.apply(new.physical_id, new.properties, old.properties)
                 new.attributes = kind.attributes(new.physical_id, new.properties)
         except ResourceFailure as failure:
@@ -291,6 +294,7 @@ class Operation:
         pace.take_time(resource.type_name)
         try:
             with failures(), gone_is_fine():
+                self._require(resource, "delete")
                 self._kind(resource).delete(resource.physical_id, resource.properties)
         except ResourceFailure as failure:
             self._note_failure(resource, "DELETE", failure)
@@ -315,6 +319,13 @@ class Operation:
         stack = self.stack
         place = Place(self._clients, stack.account, stack.region, stack.name, resource.logical_id)
         return TYPES[resource.type_name](place)
+
+    def _require(self, resource: Resource, *verbs: str) -> None:
+        """Refuse what AWS's own code of a type would not get done with the caller's permissions."""
+        schema = schema_of(resource.type_name, self.stack.region)
+        for verb in verbs:
+            wanted = handlers.permissions(schema, resource.type_name, verb, resource.properties)
+            enforcement.require(self._clients.credentials.access_key_id, wanted)
 
     def _note_failure(self, resource: Resource, what: str, failure: Exception) -> None:
         self.stack.set_resource_status(resource, f"{what}_FAILED", str(failure), self._token)
