@@ -30,7 +30,7 @@ STATEMENTS = {
     "PassRole": "every run, for roles that are handed to EKS",
     "Preflight": "the look at the permissions beforehand; the run can do without",
     "Change": "changes of what stands",
-    "Check": "check mode",
+    "AccessKey": "`storage_s3_access: user`",
     "Delete": "teardown, and the clean-up after a creation that failed",
     "DeleteData": "teardown with data",
 }

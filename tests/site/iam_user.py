@@ -30,6 +30,11 @@ def actions(policy: dict[str, Any] | None) -> set[str]:
     return {action for each in listed for action in ([each] if isinstance(each, str) else each)}
 
 
+def with_irsa(policy: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The same policy without what storage_s3_access user needs."""
+    return policy and {**policy, "Statement": [each for each in policy["Statement"] if each["Sid"] != "AccessKey"]}
+
+
 def without(policy: dict[str, Any], removed: Iterable[str]) -> dict[str, Any]:
     """The same policy with some actions less."""
     gone = set(removed)

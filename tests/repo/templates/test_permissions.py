@@ -84,7 +84,16 @@ def test_a_list_has_what_the_resources_of_the_stacks_need(role: str, make_role: 
     assert of_stacks(make_role, role, "delete") <= making | found["Change"] | found["Delete"]
 
 
+def test_a_list_has_what_the_user_of_the_bucket_needs(make_role: Any) -> None:
+    found = {action for statement in statements("storage").values() for action in actions(statement)}
+    user = make_role("storage", storage_s3_access="user").stack("storage")["Resources"]["S3User"]
+    schema = schemas.find("AWS::IAM::User", REGION)
+    for verb in ("create", "read", "update", "delete"):
+        assert set(handlers.permissions(schema, "AWS::IAM::User", verb, {**user["Properties"], "Tags": []})) <= found
+
+
 @pytest.mark.parametrize("role", STACKS)
 def test_changes_ask_for_nothing_that_no_change_needs(role: str, make_role: Any) -> None:
-    of_the_stack = {"cloudformation:UpdateStack", "cloudformation:UpdateTerminationProtection"}
+    calls = ["UpdateStack", "UpdateTerminationProtection", "CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet"]
+    of_the_stack = {f"cloudformation:{call}" for call in calls}
     assert set(actions(statements(role)["Change"])) <= of_stacks(make_role, role, "update") | of_the_stack

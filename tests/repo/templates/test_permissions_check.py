@@ -60,8 +60,8 @@ def test_tags_choose_the_roles(given, roles, platform):
     assert set(asked_for(platform(**given))) == roles
 
 
-def test_check_mode_and_the_teardown_with_data_ask_for_more(platform):
-    assert asked_for(platform(ansible_check_mode=True))["storage"] == ["Make", "Change", "Check", "Delete"]
+def test_a_user_and_the_teardown_with_data_ask_for_more(platform):
+    assert asked_for(platform(storage_s3_access="user"))["storage"] == ["Make", "Change", "Delete", "AccessKey"]
     assert asked_for(platform(platform_delete_data="true"))["storage"] == ["Make", "Change", "Delete", "DeleteData"]
 
 
