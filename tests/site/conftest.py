@@ -13,6 +13,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from iam_user import Asked, IamUser
@@ -121,6 +122,23 @@ class Lab:
             aws_secret_access_key=keys["secret_access_key"],
         )
 
+    @property
+    def bucket(self) -> str:
+        return next(bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"])
+
+    def rows(self, table: str) -> int:
+        """How many rows a table of ClickHouse has."""
+        from langfuse_lab.clickhouse.client import Client
+
+        return int(Client.of_lab(LAB_DIR).execute(f"SELECT count() FROM {table}"))
+
+    def volumes_of_claims(self) -> dict[str, str]:
+        """The EC2 volume of each claim of Langfuse's namespace."""
+        core = self.kubernetes()
+        handles = {each.metadata.name: each.spec.csi.volume_handle for each in core.list_persistent_volume().items}
+        claims = core.list_namespaced_persistent_volume_claim("langfuse").items
+        return {claim.metadata.name: handles[claim.spec.volume_name] for claim in claims}
+
     def slow_down(self, seconds: dict[str, float]) -> None:
         """Let resources of CloudFormation stacks take time, by type."""
         (LAB_DIR / "state" / "cloudformation-seconds.json").write_text(json.dumps(seconds))
@@ -162,4 +180,10 @@ def iam_user(lab: Lab) -> IamUser:
 @pytest.fixture(scope="session")
 def asked() -> dict[str, Asked]:
     """What AWS asked the user's policies for, run by run."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def kept() -> dict[str, Any]:
+    """What a teardown shall keep, as it was before."""
     return {}
