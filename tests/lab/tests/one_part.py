@@ -21,17 +21,22 @@ START_SECONDS = 30
 class OnePart:
     """The process of one part, in a lab's folder that the subclass has prepared."""
 
+    python = sys.executable
+    before: list[str] = []  # what stands before the command
+
     def __init__(self, name: str, directory: Path, health: str, healthy: bytes) -> None:
         self._name, self._directory, self._health, self._healthy = name, directory, health, healthy
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        command = [sys.executable, "-m", f"langfuse_lab.{self._name}", "--lab-dir", str(self._directory)]
+        command = [self.python, "-m", f"langfuse_lab.{self._name}", "--lab-dir", str(self._directory)]
         log = self._directory / "log" / f"{self._name}.log"
         log.parent.mkdir(exist_ok=True)
         with log.open("a") as output:
-            self._process = subprocess.Popen(command, cwd=PACKAGES, stdout=output, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                [*self.before, *command], cwd=PACKAGES, stdout=output, stderr=subprocess.STDOUT
+            )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             assert self._process.poll() is None, log.read_text()
