@@ -15,6 +15,7 @@ from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import
     ConnectionLost,
 )
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
+from ansible_collections.llmops.langfuse.plugins.module_utils._ttl_text import ttl_clause
 from ansible_collections.llmops.langfuse.plugins.module_utils._tunnel import PodTarget, open_claim
 
 
@@ -71,6 +72,7 @@ def _table(table: relief.Table) -> dict[str, t.Any]:
         "name": table.name,
         "engine": table.engine,
         "partition_key": table.partition_key,
+        "ttl": ttl_clause(table.definition),
         "rows": table.rows,
         "bytes": _size(table.active),
         "inactive_bytes": _size(table.inactive),
@@ -126,6 +128,7 @@ def read_wish(params: Mapping[str, t.Any]) -> relief.Wish:
         table_keep_days=days,
         protected_logs=tuple(params["protected_logs"]),
         rewrite=params["rewrite_unpartitioned"],
+        leftovers_only=params["leftover_logs_only"],
     )
 
 

@@ -73,6 +73,7 @@ class Wish:
     table_keep_days: dict[str, int] = field(default_factory=dict)
     protected_logs: tuple[str, ...] = ("query_log", "crash_log")
     rewrite: bool = False  # rewrite tables without partitions, where there is room
+    leftovers_only: bool = False  # drop renamed logs however full the disk is, and nothing else
 
     def days(self, table: str) -> int:
         """The floor of a table in days."""
@@ -100,7 +101,7 @@ class Table:
     name: str
     engine: str
     partition_key: str
-    has_lifetime: bool = False  # whether somebody set old_parts_lifetime
+    definition: str = ""  # engine, keys, TTL and settings
     active: dict[str, int] = field(default_factory=dict)  # by disk
     inactive: dict[str, int] = field(default_factory=dict)
     rows: int = 0
@@ -259,7 +260,7 @@ def _add_parts(table: Table, partition: str, disk: str, figures: list[int]) -> N
 
 def candidates(view: View, wish: Wish) -> Iterator[Step]:
     """What may be given away, in the order in which to try: dead logs, logs, detached parts, old partitions."""
-    yield from _leftovers(view)
+    yield from _leftovers(view, wish)
     yield from _logs(view, wish)
     yield from _detached(view, wish)
     yield from _partitions(view, wish)
@@ -277,26 +278,25 @@ def _held(table: Table) -> dict[str, int]:
     return {disk: table.active.get(disk, 0) + table.inactive.get(disk, 0) for disk in disks}
 
 
-def _leftovers(view: View) -> Iterator[Step]:
+def _emptied(view: View, table: Table, kind: str, drop: bool = False) -> Step:
+    """A log without its rows, or without itself where emptying it has no room; the other where one is refused."""
+    truncate = f"TRUNCATE TABLE IF EXISTS {table.quoted} SETTINGS max_table_size_to_drop = 0"
+    remove = f"DROP TABLE IF EXISTS {table.quoted} SYNC SETTINGS max_table_size_to_drop = 0"
+    if drop or any(view.disks[disk].free < ROOM_TO_TRUNCATE for disk in table.active if disk in view.disks):
+        return Step(f"drop {kind}", table.label, remove, _held(table), instead=truncate)
+    return Step(f"empty {kind}", table.label, truncate, _held(table), instead=remove)
+
+
+def _leftovers(view: View, wish: Wish) -> Iterator[Step]:
     for table in _by_size([table for table in view.tables.values() if table.is_leftover]):
-        yield Step(
-            "drop renamed log",
-            table.label,
-            f"DROP TABLE IF EXISTS {table.quoted} SYNC SETTINGS max_table_size_to_drop = 0",
-            _held(table),
-            instead=f"TRUNCATE TABLE IF EXISTS {table.quoted} SETTINGS max_table_size_to_drop = 0",
-        )
+        yield _emptied(view, table, "renamed log", wish.leftovers_only)
 
 
 def _logs(view: View, wish: Wish) -> Iterator[Step]:
+    """The server makes a log's table anew when it next writes to it."""
     logs = [table for table in view.tables.values() if table.is_log and table.name not in wish.protected_logs]
     for table in _by_size(logs):
-        truncate = f"TRUNCATE TABLE IF EXISTS {table.quoted} SETTINGS max_table_size_to_drop = 0"
-        drop = f"DROP TABLE IF EXISTS {table.quoted} SYNC SETTINGS max_table_size_to_drop = 0"
-        tight = any(view.disks[disk].free < ROOM_TO_TRUNCATE for disk in table.active if disk in view.disks)
-        # The server makes a log's table anew when it next writes to it.
-        first, second = (drop, truncate) if tight else (truncate, drop)
-        yield Step("empty log", table.label, first, _held(table), instead=second)
+        yield _emptied(view, table, "log")
 
 
 def _is_ours(name: str, wish: Wish) -> bool:
@@ -411,14 +411,18 @@ class Relief:
         if not view.disks:
             raise Refused("system.disks names no local disk: there is nothing that could be relieved")
         before, grown = view.fullest, None
-        if view.over(self._wish.target):
+        if self._wish.leftovers_only:
+            for step in _leftovers(view, self._wish):
+                self._do(step, view)
+            view = view if self._dry_run else look(self._ask)
+        elif view.over(self._wish.target):
             self._kill(view)
-            view = self._free(view, lambda view, wish: _leftovers(view))
+            view = self._free(view, _leftovers)
             view = self._clean(view)
             view = self._free(view, candidates)
             if self._grow and view.over(self._wish.target):
                 grown = self._grow_claim(view)
-        over = view.over(self._wish.target)
+        over = view.over(self._wish.target) if not self._wish.leftovers_only else set()
         return {
             "ok": not over,
             "dry_run": self._dry_run,
@@ -456,7 +460,7 @@ class Relief:
         tables = [
             table
             for table in view.tables.values()
-            if _is_ours(table.database, self._wish) and not table.has_lifetime
+            if _is_ours(table.database, self._wish) and "old_parts_lifetime" not in table.definition
             if any(table.inactive.get(disk, 0) > CLEAN_SHARE * view.disks[disk].total for disk in over)
         ]
         if not tables:
@@ -815,6 +819,7 @@ def handler(event: dict[str, t.Any], context: t.Any) -> dict[str, t.Any]:
         ask, wish, dry_run=dry_run, grow=grow, seconds_left=lambda: context.get_remaining_time_in_millis() / 1000
     )
     report = relief.run()
+    report["summary"] = summary(report)
     print(json.dumps(report))
     # A try by the schedule that could do nothing says nothing new.
     if not dry_run and (report["steps"] or report["grown"] or not scheduled):
@@ -830,4 +835,4 @@ def _in_alarm(session: t.Any, name: str) -> bool:
 def _tell(session: t.Any, topic: str, report: dict[str, t.Any]) -> None:
     outcome = "freed" if report["ok"] else "STILL TOO FULL"
     subject = f"ClickHouse disk {outcome}: {report['before']['percent']} % -> {report['after']['percent']} %"
-    session.client("sns").publish(TopicArn=topic, Subject=subject, Message=summary(report))
+    session.client("sns").publish(TopicArn=topic, Subject=subject, Message=report["summary"])

@@ -65,8 +65,9 @@ tables:
   type: list
   elements: dict
   sample:
-    - {database: default, name: traces, engine: ReplacingMergeTree, partition_key: toYYYYMM(timestamp), rows: 6000,
-       bytes: 330000000, inactive_bytes: 0, largest_part_bytes: 54000000, partitions: 6, disks: [default]}
+    - {database: default, name: traces, engine: ReplacingMergeTree, partition_key: toYYYYMM(timestamp),
+       ttl: toDateTime(timestamp) + toIntervalDay(30), rows: 6000, bytes: 330000000, inactive_bytes: 0,
+       largest_part_bytes: 54000000, partitions: 6, disks: [default]}
 leftover_logs:
   description: System logs that the server renamed when their configuration changed. Nothing reads them any more.
   returned: success

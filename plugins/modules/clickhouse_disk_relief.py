@@ -15,8 +15,8 @@ short_description: Free the disk of a ClickHouse server, without writing to it
 description:
   - Does nothing while no local disk is fuller than O(target_percent). Otherwise it gives away what nobody misses,
     looks at the disk after each step, and stops at the target.
-  - The order is to stop mutations that are not done, drop system logs that the server renamed, let the server remove
-    replaced parts now instead of after 8 minutes, empty system logs, drop detached parts that the server put aside,
+  - The order is to stop mutations that are not done, empty system logs that the server renamed, let the server
+    remove replaced parts now instead of after 8 minutes, empty the other system logs, drop detached parts that the server put aside,
     and drop old partitions of O(tables), the oldest first.
   - No row younger than O(keep_days) is dropped. Before a partition goes, its rows are asked how old they are.
   - It is the code that the role M(llmops.langfuse.clickhouse_retention#role) runs in a Lambda function on an alarm.
@@ -76,6 +76,12 @@ options:
     type: list
     elements: str
     default: [query_log, crash_log]
+  leftover_logs_only:
+    description:
+      - Only drop the system logs that the server renamed when their configuration changed, and do that however full
+        the disk is. Nothing reads them any more.
+    type: bool
+    default: false
   rewrite_unpartitioned:
     description:
       - Whether to rewrite those of O(tables) that have no partitions, without their old rows, if 1.2 times their
@@ -193,6 +199,7 @@ def argument_spec():
         tables=dict(type="list", elements="dict", default=[], options=table),
         keep_days=dict(type="int", default=7),
         protected_logs=dict(type="list", elements="str", default=["query_log", "crash_log"]),
+        leftover_logs_only=dict(type="bool", default=False),
         rewrite_unpartitioned=dict(type="bool", default=False),
         grow_claim=dict(type="str"),
         grow_limit=dict(type="str"),

@@ -17,6 +17,7 @@ import engines
 import pytest
 from clickhouse_lab import ClickHouseLab, running
 from langfuse_lab.clickhouse import loader, schema
+from langfuse_lab.clickhouse.client import ClickHouseError
 from langfuse_lab.config import REPOSITORY
 
 sys.path.append(str(REPOSITORY / ".build"))  # the collection, for who runs pytest without the Makefile
@@ -27,9 +28,9 @@ if not engines.may_mount():
     pytest.skip("no small file system can be mounted here (unshare, tmpfs)", allow_module_level=True)
 
 MAJOR = {"26.9": 2, "25.5": 1}
-DISK = 88 << 20
+DISK = 44 << 20
 DAYS = 100
-ROWS_A_DAY = {"26.9": 150, "25.5": 200}
+ROWS_A_DAY = {"26.9": 75, "25.5": 100}
 TARGET = 65.0
 
 
@@ -56,8 +57,16 @@ class Server(ClickHouseLab):
 
     def fill(self, leave: int) -> None:
         """Fill the disk but for so many bytes. Where the disk is counted in pages, a few more may stay."""
+        self.ballast.unlink(missing_ok=True)
         with self.ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, self.free - leave)
+
+    def ask(self, sql: str) -> list[list[Any]]:
+        """As the relief is answered."""
+        try:
+            return super().ask(sql)
+        except ClickHouseError as error:
+            raise relief.Refused(str(error), error.code) from error
 
     def relieve(self, **options: Any) -> dict[str, Any]:
         return relief.Relief(self.ask, self.wish, **options).run()
@@ -91,9 +100,14 @@ def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def server(started: Server) -> Iterator[Server]:
     """The server with rows of 100 days, and nothing else."""
     started.ballast.unlink(missing_ok=True)
-    schema.drop_tables(started.admin)
-    for row in started.admin.rows("SELECT name FROM system.tables WHERE database = 'system' AND engine = 'MergeTree'"):
-        started.admin.execute(f"DROP TABLE system.`{row['name']}` SYNC")
+    for row in started.admin.rows(
+        "SELECT database, name, engine FROM system.tables WHERE database = 'default' "
+        "OR database = 'system' AND engine LIKE '%MergeTree' ORDER BY engine LIKE '%MergeTree'"
+    ):
+        name = f"`{row['database']}`.`{row['name']}`"
+        if "MergeTree" in row["engine"]:
+            started.admin.execute(f"TRUNCATE TABLE {name}")
+        started.admin.execute(f"DROP TABLE {name}")  # SYNC is not to be had of 25.5 without a server around it
     schema.create_tables(started.admin, MAJOR[started.engine])
     loader.load(started.admin, DAYS, ROWS_A_DAY[started.engine])
     yield started
@@ -113,21 +127,21 @@ def test_order_dry_run_target_and_floor(server: Server) -> None:
     server.log_table("trace_log_0", 3)
     server.log_table("query_log", 1)
     server.log_table("query_log_12", 1)
-    server.fill(leave=8 << 20)
+    server.fill(leave=3 << 20)
     young, before = server.young(), server.free
     planned = server.relieve(dry_run=True)
     assert (server.young(), server.free) == (young, before)
     done = server.relieve()
     assert planned["ok"] and done["ok"] and failures(done) == []
     assert done["before"]["percent"] > 91 and done["after"]["percent"] <= TARGET
-    assert actions(done) == actions(planned) == ["drop renamed log", "empty log", "drop partition"]
+    assert actions(done) == actions(planned) == ["empty renamed log", "empty log", "drop partition"]
     assert [step["what"] for step in done["steps"][:3]] == [
         "system.trace_log_0",
         "system.query_log_12",
         "system.trace_log",
     ]
     # what the dry run promised is what went, but for what the engine itself writes and removes meanwhile
-    assert abs(planned["freed_bytes"] - done["freed_bytes"]) < 8 << 20
+    assert abs(planned["freed_bytes"] - done["freed_bytes"]) < 4 << 20
     assert server.young() == young
     assert done["steps"][-2]["percent"] > TARGET, "it went on beyond the target"
     newest = [step["what"].split(", newest row ")[1] for step in done["steps"] if step["action"] == "drop partition"]
@@ -137,16 +151,19 @@ def test_order_dry_run_target_and_floor(server: Server) -> None:
     assert (again["ok"], again["steps"]) == (True, [])
 
 
-def test_a_stuck_mutation_is_stopped_first(server: Server) -> None:
+def test_a_stuck_mutation_is_stopped_first(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits for space, and would take what is freed; then later drops are no-ops."""
+    monkeypatch.setattr(relief, "CLEAN_SECONDS", 1)
     # one old part that is larger than what will be free
     server.admin.execute(
         "INSERT INTO traces (id, timestamp, event_ts, input) "
-        "SELECT number, now() - INTERVAL 70 DAY, now(), randomPrintableASCII(1000) FROM numbers(9000)"
+        "SELECT number, now() - INTERVAL 70 DAY, now(), randomPrintableASCII(1000) FROM numbers(5000)"
     )
     server.admin.execute("OPTIMIZE TABLE traces FINAL")
-    server.fill(leave=6 << 20)
-    server.admin.execute("ALTER TABLE traces DELETE WHERE id = 'x' OR timestamp < now() - INTERVAL 30 DAY AND rand() % 2")
+    server.fill(leave=3 << 20)
+    server.admin.execute(
+        "ALTER TABLE traces DELETE WHERE id = 'x' OR timestamp < now() - INTERVAL 30 DAY AND rand() % 2"
+    )
     pending = "SELECT count() FROM system.mutations WHERE NOT is_done"
     assert server.admin.execute(pending) == "1\n"
     time.sleep(2)
@@ -162,6 +179,8 @@ def test_a_stuck_mutation_is_stopped_first(server: Server) -> None:
 
 def test_hardly_a_byte_is_free(server: Server) -> None:
     """DROP PARTITION and TRUNCATE are refused then; only DROP TABLE works, and makes room for the rest."""
+    if server.engine == "25.5":
+        pytest.skip("chdb 3 lacks the server's thread that ends a DROP TABLE")
     server.log_table("trace_log", 4)
     server.log_table("text_log_0", 3)
     server.fill(leave=4096)
@@ -183,15 +202,13 @@ def test_nothing_to_give_and_hardly_a_byte_free(server: Server) -> None:
     assert failures(done) and all("Cannot reserve 1.00 MiB" in failure for failure in failures(done))
     assert server.young() == young
     assert max(done["not_freed"], key=lambda one: one["bytes"])["what"] == done["not_freed"][0]["what"]
-    server.ballast.unlink()  # and with a little room the next try does it
-    server.fill(leave=3 << 20)
+    server.fill(leave=3 << 20)  # with a little room the next try does it
     assert server.relieve()["ok"]
 
 
 def test_guards_of_the_server_do_not_hold_it_up(server: Server) -> None:
     server.log_table("trace_log", 4)
-    server.admin.execute("ALTER TABLE traces DROP PARTITION ID '209901'")
-    server.fill(leave=8 << 20)
+    server.fill(leave=3 << 20)
 
     def ask(sql: str) -> list[list[Any]]:
         settings = {"max_partition_size_to_drop": 1, "max_table_size_to_drop": 1}  # as a server's 50 GB to its months
@@ -210,7 +227,7 @@ def test_guards_of_the_server_do_not_hold_it_up(server: Server) -> None:
 def test_two_at_a_time(server: Server) -> None:
     """An alarm while a relief runs: no more goes than the one would have taken, but for one step."""
     server.log_table("trace_log_0", 4)
-    server.fill(leave=8 << 20)
+    server.fill(leave=3 << 20)
     young, reports = server.young(), []
 
     def run() -> None:
@@ -224,26 +241,31 @@ def test_two_at_a_time(server: Server) -> None:
     assert [report["ok"] for report in reports] == [True, True]
     assert [failures(report) for report in reports] == [[], []]
     assert server.young() == young
-    assert server.free < DISK * (1 - TARGET / 100) + (24 << 20)
+    assert server.free < DISK * (1 - TARGET / 100) + (8 << 20)
 
 
-def test_replaced_parts_go_before_rows(server: Server) -> None:
+def test_replaced_parts_go_before_rows(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """They hold the disk for 8 minutes, and shared files (hard links) keep a dropped partition's bytes."""
+    if server.engine == "26.9":  # it looks for them every 35 seconds when it is quiet: not awaited here
+        monkeypatch.setattr(relief, "CLEAN_SECONDS", 1)
     server.admin.execute("ALTER TABLE traces UPDATE input = concat(input, 'x') WHERE 1", mutations_sync=2)
-    server.fill(leave=8 << 20)
+    server.fill(leave=3 << 20)
     done = server.relieve()
     assert done["ok"]
     assert done["steps"][0]["action"] == "remove replaced parts"
+    assert server.engine == "26.9" or done["steps"][0]["freed_bytes"] > 1 << 20
     (full,) = server.admin.rows("SELECT engine_full FROM system.tables WHERE name = 'traces' AND database = 'default'")
     assert "old_parts_lifetime" not in full["engine_full"]
 
 
 def test_what_is_kept_and_why(server: Server) -> None:
     server.admin.execute("CREATE DATABASE IF NOT EXISTS other")
-    server.admin.execute("CREATE OR REPLACE TABLE other.big (t DateTime) ENGINE = MergeTree PARTITION BY toYYYYMM(t) ORDER BY t")
+    server.admin.execute(
+        "CREATE OR REPLACE TABLE other.big (t DateTime) ENGINE = MergeTree PARTITION BY toYYYYMM(t) ORDER BY t"
+    )
     server.admin.execute("INSERT INTO other.big SELECT '2020-01-01 00:00:00' FROM numbers(1000)")
     server.log_table("query_log", 2)
-    server.admin.execute("ALTER TABLE scores DETACH PARTITION ID '202609'" if server.engine else "")
+    server.admin.execute("ALTER TABLE scores DETACH PARTITION ID '202609'")
     server.fill(leave=1 << 20)
     wish = relief.Wish(target=1.0, tables=server.wish.tables, table_keep_days={"observations": 3650})
     done = relief.Relief(server.ask, wish).run()
@@ -251,14 +273,14 @@ def test_what_is_kept_and_why(server: Server) -> None:
     why = {one["what"]: one["why"] for one in done["not_freed"]}
     assert why["system.query_log"] == "a protected log"
     assert why["other.big"] == "in a database that is not default"
-    assert why["dataset_run_items_rmt" if False else "default.dataset_run_items_rmt"] == "not among the tables that may lose rows"
+    assert why["default.dataset_run_items_rmt"] == "not among the tables that may lose rows"
     assert why["default.blob_storage_file_log"].startswith("it has no partitions")
     assert why["default.observations"].startswith("younger than 3650 days")
     assert "detached by a person" in why.values()
     assert server.admin.execute("SELECT count() FROM other.big") == "1000\n"
     oldest = int(server.admin.execute("SELECT toUInt32(dateDiff('day', min(start_time), now())) FROM observations"))
     assert oldest >= DAYS - 2
-    server.admin.execute("DROP DATABASE other SYNC")
+    server.admin.execute("TRUNCATE TABLE other.big")
 
 
 def test_rewriting_a_table_without_partitions(server: Server) -> None:
@@ -267,7 +289,7 @@ def test_rewriting_a_table_without_partitions(server: Server) -> None:
     server.fill(leave=1 << 20)
     done = relief.Relief(server.ask, wish).run()
     assert actions(done) == []
-    server.ballast.unlink()
+    server.fill(leave=20 << 20)
     done = relief.Relief(server.ask, wish).run()
     assert actions(done) == ["rewrite without old rows"]
     deadline = time.monotonic() + 20
@@ -286,14 +308,14 @@ def test_what_is_young_by_its_rows_stays(server: Server) -> None:
             "PARTITION BY toYYYYMM(made) ORDER BY made"
         )
         server.admin.execute(
-            f"INSERT INTO `{name}` SELECT '2020-01-01', if(number, toDateTime64('2020-01-02 00:00:00', 3), {value}), "
-            "randomString(1000) FROM numbers(1000)"
+            f"INSERT INTO `{name}` SELECT '2020-01-01', if(number > 0, toDateTime64('2020-01-02 00:00:00', 3), {value})"
+            ", randomString(1000) FROM numbers(1000)"
         )
     server.admin.execute(
         "CREATE OR REPLACE TABLE days (made Date, x String) ENGINE = MergeTree PARTITION BY made ORDER BY made"
     )
     server.admin.execute("INSERT INTO days SELECT today() - 6 - number, randomString(1000) FROM numbers(6)")
-    server.fill(leave=8 << 20)
+    server.fill(leave=3 << 20)
     wish = relief.Wish(target=1.0, tables={"late": "seen", "unknown": "seen", "days": "made"})
     done = relief.Relief(server.ask, wish).run()
     assert failures(done) == []
@@ -306,7 +328,7 @@ def test_what_is_young_by_its_rows_stays(server: Server) -> None:
 @pytest.mark.parametrize("lost", ["at a step", "from the start"])
 def test_server_goes_away(server: Server, lost: str) -> None:
     server.log_table("trace_log", 2)
-    server.fill(leave=8 << 20)
+    server.fill(leave=3 << 20)
     failed: list[str] = []
 
     def ask(sql: str) -> Any:
@@ -324,7 +346,7 @@ def test_server_goes_away(server: Server, lost: str) -> None:
 
 
 def test_ends_in_time(server: Server) -> None:
-    server.fill(leave=8 << 20)
+    server.fill(leave=3 << 20)
     left: Iterator[float] = iter([100.0, 100.0, 100.0, 100.0, 20.0])
     seconds: Callable[[], float] = lambda: next(left, 20.0)  # noqa: E731
     done = server.relieve(seconds_left=seconds)
