@@ -16,7 +16,8 @@ description:
   - Does nothing while no local disk is fuller than O(target_percent). Otherwise it gives away what nobody misses,
     looks at the disk after each step, and stops at the target.
   - The order is to stop mutations that are not done, empty system logs that the server renamed, let the server
-    remove replaced parts now instead of after 8 minutes, empty the other system logs, drop detached parts that the server put aside,
+    remove replaced parts now instead of after 8 minutes, empty the other system logs, drop detached parts that the
+    server put aside,
     and drop old partitions of O(tables), the oldest first.
   - No row younger than O(keep_days) is dropped. Before a partition goes, its rows are asked how old they are.
   - It is the code that the role M(llmops.langfuse.clickhouse_retention#role) runs in a Lambda function on an alarm.
