@@ -83,6 +83,11 @@ class Usage:
         """The claims that are in this state or in a worse one."""
         return [claim for claim in self.claims if STATES.index(claim.state) >= STATES.index(state)]
 
+    def warnings(self) -> list[str]:
+        """What somebody should look at."""
+        claims = [f"Claim {claim.name} is {claim.state}: {claim.reason}" for claim in self.at_least("warning")]
+        return claims + [f"Node {node} says nothing of its claims: {why}" for node, why in self.node_errors.items()]
+
     def returned(self) -> Object:
         """The module's return values."""
         return {

@@ -18,6 +18,7 @@ description:
     One request more tells whether claims that fill can be grown.
   - A claim that nobody reports is V(unknown) with a reason, never empty. A node that does not answer hides nothing
     but its own claims.
+  - Warns of claims in the states V(warning) and V(critical), and of nodes that do not answer.
   - The numbers are those that the PVC monitor of the role P(llmops.langfuse.monitoring#role) puts into CloudWatch.
 notes:
   - Needs the rights to list C(pods) and C(persistentvolumeclaims) in the namespace, and to get C(nodes/proxy).
@@ -291,6 +292,8 @@ def main():
     reason = failure(usage, module.params["fail_on"])
     if reason:
         module.fail_json(msg=reason, **usage.returned())
+    for warning in usage.warnings():
+        module.warn(warning)
     module.exit_json(changed=False, **usage.returned())
 
 

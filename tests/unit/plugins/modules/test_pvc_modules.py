@@ -70,6 +70,16 @@ def test_info(api: Api, capsys: pytest.CaptureFixture[str], check: bool) -> None
     assert done["node_errors"] == {"node-dead": "no route to host"}
 
 
+def test_info_warns(api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda self, warning: shown.append(warning))
+    run(pvc_info, capsys, names=["data-clickhouse-0", "xfs-0", "on-dead-node"])
+    assert shown == [
+        "Claim data-clickhouse-0 is critical: 92.5 % of its bytes are used, more than 90 %.",
+        "Node node-dead says nothing of its claims: no route to host",
+    ]
+
+
 def test_info_fails_after_reading(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     done = run(pvc_info, capsys, fail_on="critical", names=["data-clickhouse-0", "xfs-0"])
     assert done["rc"] == 1
