@@ -31,7 +31,7 @@ MAJOR = {"26.9": 2, "25.5": 1}
 DISK = 44 << 20
 DAYS = 100
 ROWS_A_DAY = {"26.9": 75, "25.5": 100}
-TARGET = 65.0
+TARGET = 75.0
 
 
 class Server(ClickHouseLab):

@@ -36,6 +36,7 @@ from langfuse_lab.config import HOST, Lab
 MENDED = (alarms, ec2, events, functions, s3, sts)  # importing them mends moto
 TOKEN_REVIEW = "/lab/authenticate"
 HEALTH = "/lab/health"
+SCHEDULES = "/lab/schedules"
 OPEN_PATHS = ("/moto-api/",)
 OPEN_ACTIONS = ("AssumeRoleWithWebIdentity",)
 INVOCATION = re.compile(r"/[0-9-]+/functions/.+/invocations/?")
@@ -68,6 +69,10 @@ class Application:
             return _send(200, "ok", "text/plain", start_response)
         if environ["PATH_INFO"] == TOKEN_REVIEW:
             return self._review(request, start_response)
+        if environ["PATH_INFO"] == SCHEDULES and request.method == "POST":
+            with LOCK:
+                fired = events.fire_schedules(only_due=False)
+            return _send(200, json.dumps(fired), "application/json", start_response)
         caller = "-"
         try:
             caller = _caller(request)
@@ -105,6 +110,7 @@ def make(here: Lab) -> BaseWSGIServer:
     server = make_server(HOST, here.ports["aws"], Application(), threaded=True, request_handler=_Handler)
     seed.plant(here)
     alarms.start()
+    events.start()
     return server
 
 
