@@ -15,7 +15,7 @@ from pathlib import Path
 from langfuse_lab.config import HOST
 
 PACKAGES = Path(__file__).resolve().parents[1]
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 class OnePart:
