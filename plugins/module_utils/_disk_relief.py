@@ -48,6 +48,7 @@ BUSY = ("attaching", "deleting", "tmp-fetch")
 MUCH = 1 << 20  # bytes worth telling of
 
 Ask = Callable[[str], t.Sequence[t.Sequence[t.Any]]]
+Seen = t.TypeVar("Seen")
 
 
 class Refused(Exception):
@@ -406,7 +407,7 @@ class Relief:
         self.steps: list[dict[str, t.Any]] = []
 
     def run(self) -> dict[str, t.Any]:
-        """Do it, and report. Raises Lost when the server cannot be reached for the look at the end."""
+        """Do it, and report. Raises Lost when the server cannot even be looked at."""
         view = look(self._ask)
         if not view.disks:
             raise Refused("system.disks names no local disk: there is nothing that could be relieved")
@@ -414,7 +415,7 @@ class Relief:
         if self._wish.leftovers_only:
             for step in _leftovers(view, self._wish):
                 self._do(step, view)
-            view = view if self._dry_run else look(self._ask)
+            view = view if self._dry_run else self._patiently(look)
         elif view.over(self._wish.target):
             self._kill(view)
             view = self._free(view, _leftovers)
@@ -469,24 +470,32 @@ class Relief:
         changes = [f"ALTER TABLE {table.quoted} MODIFY SETTING old_parts_lifetime = 1" for table in tables]
         what = ", ".join(table.label for table in tables)
         self._do(Step("remove replaced parts", what, "; ".join(changes), {}), view, lambda: self._cleaned(tables))
-        return view if self._dry_run else look(self._ask)
+        return view if self._dry_run else self._patiently(look)
 
     def _cleaned(self, tables: list[Table]) -> None:
         """The work of _clean. Parts that a query still reads stay."""
         deadline = time.monotonic() + min(CLEAN_SECONDS, self._seconds_left() - 2 * REQUEST_SECONDS)
         names = ", ".join(f"({text(table.database)}, {text(table.name)})" for table in tables)
+        changed, errors = [], []
         try:
             for table in tables:
                 self._ask(f"ALTER TABLE {table.quoted} MODIFY SETTING old_parts_lifetime = 1")
+                changed.append(table)
             waiting = f"SELECT 1 FROM system.parts WHERE NOT active AND (database, table) IN ({names}) LIMIT 1"
             while time.monotonic() < deadline and self._ask(waiting):
                 time.sleep(1)
-        finally:
-            for table in tables:
+        except (Refused, Lost) as error:
+            errors.append(str(error))
+        for table in changed:
+            try:
                 self._ask(f"ALTER TABLE {table.quoted} RESET SETTING old_parts_lifetime")
+            except (Refused, Lost) as error:
+                errors.append(f"{table.label} keeps old_parts_lifetime = 1, reset it by hand: {error}")
+        if errors:
+            raise Refused("; ".join(errors))
 
     def _free(self, view: View, plan: Callable[[View, Wish], Iterator[Step]]) -> View:
-        view = view if self._dry_run else look(self._ask)
+        view = view if self._dry_run else self._patiently(look)
         while over := view.over(self._wish.target):
             if self._seconds_left() < 2 * REQUEST_SECONDS:
                 break
@@ -497,8 +506,17 @@ class Relief:
                 continue
             self._do(step, view)
             if not self._dry_run:
-                view = look(self._ask)
+                view = self._patiently(look)
         return view
+
+    def _patiently(self, read: Callable[[Ask], Seen]) -> Seen:
+        """Look, again after a moment when the server does not answer in the midst of the work."""
+        for _try in range(TRIES - 1):
+            try:
+                return read(self._ask)
+            except Lost:
+                time.sleep(1)
+        return read(self._ask)
 
     def _may_do(self, step: Step, view: View, over: set[str]) -> bool:
         """Whether a step frees something where it is needed, and is new; or failed when less was free."""
@@ -517,8 +535,8 @@ class Relief:
             ((rows, timed, newest),) = self._ask(step.proof)
             if int(rows) == int(timed) and int(newest) < step.floor * 1000:
                 return True
-        except Refused as refusal:
-            self.steps.append(_report(step, error=str(refusal)))
+        except (Refused, Lost) as error:
+            self.steps.append(_report(step, error=str(error)))
         self._young.add(step.key)
         return False
 
@@ -541,13 +559,13 @@ class Relief:
                 error = ""
                 break
             except Lost as lost:  # it may have done its work: look, and go on
-                error = str(lost)
+                error, self._free_at_failure[step.key] = str(lost), -1
                 break
             except Refused as refusal:
                 error = f"{error}; {refusal}" if error else str(refusal)
                 if refusal.code == NOT_ENOUGH_SPACE:
                     self._free_at_failure[step.key] = free
-        disks = read_disks(self._ask)
+        disks = self._patiently(read_disks)
         after = View(view.now, disks, {}, [], [])
         self.steps.append(
             {
@@ -685,6 +703,8 @@ class ServiceProxy:
     """ClickHouse's HTTP interface through the API server. Credentials go in headers: URLs end up in audit logs."""
 
     def __init__(self, kubernetes: Kubernetes, namespace: str, service: str, user: str, password: str) -> None:
+        if not (password.isascii() and password.isprintable()):  # the error of http.client would show it
+            raise Refused("The SSM parameter of the password holds characters that no HTTP header may have")
         self._kubernetes = kubernetes
         self._where = f"service {namespace}/{service}"
         self._path = f"/api/v1/namespaces/{namespace}/services/http:{service}:8123/proxy/"
@@ -700,7 +720,10 @@ class ServiceProxy:
         """Run one statement. GET would be read-only."""
         status, headers, body = self._kubernetes.request("POST", self._path, sql.encode(), self._headers)
         if status == 200:
-            return [json.loads(line) for line in body.splitlines() if line.strip()]
+            try:
+                return [json.loads(line) for line in body.splitlines() if line.strip()]
+            except ValueError:  # an error in the midst of an answer that had begun well
+                raise Refused(f"{body[-400:].decode(errors='replace')}, to: {sql}") from None
         code = int({name.lower(): value for name, value in headers.items()}.get("x-clickhouse-exception-code", 0))
         said = " ".join(body.decode(errors="replace").split())[:400]
         if code in (192, 193, 194, 516):

@@ -265,6 +265,7 @@ def test_dry_run_tells_nobody(function):
         ),
         ((500, {"x-clickhouse-exception-code": "241"}, b"Memory"), "Refused", "Memory, to: SELECT"),
         ((403, {}, b"services is forbidden"), "Refused", "Kubernetes does not let this function reach service"),
+        ((200, {}, b'["1"]\nCode: 241. Memory'), "Refused", "Code: 241. Memory, to: SELECT"),
         ((503, {}, b"no endpoints available"), "Lost", "does not answer, HTTP 503: no endpoints"),
     ],
 )
@@ -276,6 +277,15 @@ def test_failures_are_raised(function, answer, kind, message):
         relief.run()
     assert PASSWORD not in str(raised.value)
     assert aws.published == [], "Lambda itself tells the topic, when its tries are used up"
+
+
+def test_password_that_no_header_takes_is_not_shown(function, monkeypatch):
+    aws = Aws()
+    monkeypatch.setattr(sys.modules[__name__], "PASSWORD", "secret\n")
+    relief = function(aws)
+    with pytest.raises(relief.module.Refused, match="no HTTP header") as raised:
+        relief.run()
+    assert "secret" not in str(raised.value)
 
 
 def test_growing(function):
