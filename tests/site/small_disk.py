@@ -28,9 +28,13 @@ class SmallDisk:
     def percent(self) -> float:
         return float(self.client.execute("SELECT 100 * (1 - free_space / total_space) FROM system.disks"))
 
+    def empty(self) -> None:
+        """Take the filling away."""
+        self._ballast.unlink(missing_ok=True)
+
     def fill(self, percent: float) -> None:
         """Fill it to so many percent."""
-        self._ballast.unlink(missing_ok=True)
+        self.empty()
         status = os.statvfs(self._ballast.parent)
         size = int(status.f_bavail * status.f_frsize - (100 - percent) / 100 * status.f_blocks * status.f_frsize)
         with self._ballast.open("wb") as file:

@@ -6,15 +6,22 @@
 from __future__ import annotations
 
 import emergency
+import pytest
 from emergency import ALARM, wait
 from small_disk import small_disk
 
-DISK = 48 << 20
+DISK = 64 << 20
 MAJOR = 1
 
 
-def test_alarm_frees_the_disk(lab):
+@pytest.fixture
+def ear(lab):
     ear = emergency.Ear(lab)
+    yield ear
+    ear.close()
+
+
+def test_alarm_frees_the_disk(lab, ear):
     with small_disk(lab, DISK) as disk:
         emergency.load_old_rows(lab, disk.client, MAJOR, days=120, rows_a_day=80)
         disk.fill(95)
@@ -26,7 +33,6 @@ def test_alarm_frees_the_disk(lab):
         assert "drop partition default.observations" in told["Message"]
         assert emergency.young_rows(disk.client, MAJOR) == young
         assert ear.dead_letters() == []
-    ear.close()
 
 
 def test_a_run_afterwards_changes_nothing(site):
