@@ -47,8 +47,13 @@ test: setup ## Everything that CI runs: lint, unit, sanity, and the site on a la
 	@$(in_venv) tests/run_all.sh
 
 .PHONY: nightly
-nightly: test ## make test, then what takes longer: sanity and units with the newer Ansible line on Python 3.13
+nightly: test ## make test, then what takes longer: sanity and units with the newer Ansible line on Python 3.13, 1,000 cases of the disk relief
 	@$(in_venv) tests/run_sanity.sh 3.13
+	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:.build pytest tests/lab/tests/test_disk_relief_property.py
+
+.PHONY: bench
+bench: setup ## Measure: every tests/bench/*/run.sh
+	@for run in tests/bench/*/run.sh; do PATH="$(venv)/bin:$$PATH" "$$run"; done
 
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog

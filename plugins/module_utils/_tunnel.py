@@ -101,6 +101,40 @@ def open_tunnel(target: PodTarget, port: int) -> Iterator[Tunnel]:
         tunnel.close()
 
 
+class Claim:
+    """The size that a persistent volume claim asks for."""
+
+    def __init__(self, core: t.Any, namespace: str, name: str, timeout: int, dry_run: bool) -> None:
+        self._core, self._namespace, self._name, self._timeout = core, namespace, name, timeout
+        self._dry_run = {"dry_run": "All"} if dry_run else {}
+
+    def read(self) -> str:
+        """The size, such as 100Gi."""
+        claim = self._ask(self._core.read_namespaced_persistent_volume_claim)
+        return claim.spec.resources.requests["storage"]
+
+    def write(self, size: str) -> None:
+        """Ask for another size."""
+        patch = {"spec": {"resources": {"requests": {"storage": size}}}}
+        self._ask(self._core.patch_namespaced_persistent_volume_claim, patch, **self._dry_run)
+
+    def _ask(self, call: Callable[..., t.Any], *body: t.Any, **options: t.Any) -> t.Any:
+        try:
+            return call(self._name, self._namespace, *body, _request_timeout=self._timeout, **options)
+        except Exception as error:  # ApiException, or what urllib3 has for a lost connection
+            raise LangfuseError(f"Claim {self._namespace}/{self._name}: {_one_line(error)}") from error
+
+
+def open_claim(target: PodTarget, name: str, dry_run: bool) -> Claim:
+    """A claim in the namespace of a pod.
+
+    :raises LangfuseError: when there is no way to Kubernetes.
+    """
+    kubernetes = _kubernetes()
+    core = kubernetes.client.CoreV1Api(_api_client(kubernetes, target))
+    return Claim(core, target.namespace, name, target.timeout, dry_run)
+
+
 def _kubernetes() -> t.Any:
     try:
         import kubernetes.client

@@ -13,6 +13,13 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "roles" / "monitoring" / "files" / "metrics.jq"
+FIXTURE = Path(__file__).parents[1] / "unit" / "plugins" / "module_utils" / "fixtures" / "pvc_usage.json"
+METRICS = {
+    "UsagePercent": "percent",
+    "UsedGB": "used_gib",
+    "TotalGB": "total_gib",
+    "InodesUsagePercent": "inodes_percent",
+}
 GIB = 1024**3
 
 
@@ -33,9 +40,10 @@ def volume(claim, capacity, available, inodes=0, used=0, namespace="langfuse"):
     }
 
 
-def metrics(tmp_path, pods, claims, stats):
+def metrics(tmp_path, pods, claims, stats, whole_claims=None):
     """MetricData by (metric, claim or '' for the roll-up, pod)."""
-    inputs = {"pods": {"items": pods}, "claims": {"items": [{"metadata": {"name": c}} for c in claims]}}
+    items = whole_claims or [{"metadata": {"name": c}} for c in claims]
+    inputs = {"pods": {"items": pods}, "claims": {"items": items}}
     for name, value in inputs.items():
         (tmp_path / name).write_text(json.dumps(value))
     (tmp_path / "stats").write_text("\n".join(json.dumps(s) for s in stats))
@@ -58,6 +66,24 @@ def summary(name, *volumes):
     return {"pods": [{"podRef": {"name": name, "namespace": "langfuse"}, "volume": list(volumes)}]}
 
 
+def test_figures_are_those_of_pvc_info(tmp_path):
+    """The module's unit tests read the same fixture."""
+    fixture = json.loads(FIXTURE.read_text())
+    stats = list(fixture["summaries"].values())
+    names = [claim["metadata"]["name"] for claim in fixture["claims"]]
+    got = metrics(tmp_path, fixture["pods"], names, stats, fixture["claims"])
+    expected = fixture["expected"]
+    wanted = {}
+    for claim, figures in expected["known"].items():
+        for metric, key in METRICS.items():
+            if figures[key] is not None:
+                wanted[metric, claim, figures["pod"]] = figures[key]
+    wanted["UsagePercent", "", ""] = expected["highest_percent"]
+    wanted["InodesUsagePercent", "", ""] = expected["highest_inodes_percent"]
+    wanted["ClaimsUnknown", "", ""] = len(expected["unknown"])
+    assert got == wanted
+
+
 def test_percent_is_what_is_not_available(tmp_path):
     got = metrics(
         tmp_path,
@@ -71,6 +97,7 @@ def test_percent_is_what_is_not_available(tmp_path):
         ("TotalGB", "data-db-0", "db-0"): 200,
         ("InodesUsagePercent", "data-db-0", "db-0"): 25,
         ("UsagePercent", "", ""): 75,
+        ("InodesUsagePercent", "", ""): 25,
         ("ClaimsUnknown", "", ""): 0,
     }
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import engines
 from langfuse_lab.clickhouse.client import Client
 from langfuse_lab.config import HOST
 from one_part import OnePart, free_ports
@@ -50,11 +51,23 @@ class ClickHouseLab(OnePart):
         """Where the statement log is."""
         return self.directory / "log" / "clickhouse-statements.jsonl"
 
+    def ask(self, sql: str) -> list[list[Any]]:
+        """Run a statement as the administrator, in the form that the disk relief asks."""
+        answer = self.admin.execute(sql, default_format="JSONCompactEachRow")
+        return [json.loads(line) for line in answer.splitlines() if line.strip()]
+
 
 @contextmanager
-def running(directory: Path) -> Iterator[ClickHouseLab]:
-    """Run ClickHouse in a folder."""
-    lab = ClickHouseLab(directory)
+def running(
+    directory: Path, engine: str = engines.ENGINES[0], disk: int = 0, kind: type[ClickHouseLab] = ClickHouseLab
+) -> Iterator[Any]:
+    """Run ClickHouse in a folder; with a disk of so many bytes when that is given."""
+    lab = kind(directory)
+    lab.python = engines.python_of(engine)
+    if disk:
+        data = directory / "data" / "clickhouse"
+        data.mkdir(parents=True)
+        lab.before = engines.own_disk(data, disk)
     lab.start()
     try:
         yield lab

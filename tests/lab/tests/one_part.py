@@ -15,11 +15,14 @@ from pathlib import Path
 from langfuse_lab.config import HOST
 
 PACKAGES = Path(__file__).resolve().parents[1]
-START_SECONDS = 90  # on a computer that is busy with other tests
+START_SECONDS = 120  # on a computer that is busy with other tests
 
 
 class OnePart:
     """The process of one part, in a lab's folder that the subclass has prepared."""
+
+    python = sys.executable
+    before: list[str] = []  # what stands before the command
 
     def __init__(self, name: str, directory: Path, health: str, healthy: bytes) -> None:
         self._name, self._directory, self._health, self._healthy = name, directory, health, healthy
@@ -27,11 +30,13 @@ class OnePart:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        command = [sys.executable, "-m", f"langfuse_lab.{self._name}", "--lab-dir", str(self._directory)]
+        command = [self.python, "-m", f"langfuse_lab.{self._name}", "--lab-dir", str(self._directory)]
         log = self._directory / "log" / f"{self._name}.log"
         log.parent.mkdir(exist_ok=True)
         with log.open("a") as output:
-            self._process = subprocess.Popen(command, cwd=PACKAGES, stdout=output, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                [*self.before, *command], cwd=PACKAGES, stdout=output, stderr=subprocess.STDOUT
+            )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             assert self._process.poll() is None, log.read_text()

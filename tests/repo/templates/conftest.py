@@ -78,7 +78,7 @@ class Role:
         paths = [*files, *(ROLES / "platform" / "vars" / profile for profile in profiles)]
         layers = [read_variables(path) for path in paths]
         self.variables = {key: value for layer in [*layers, FOUND, given] for key, value in layer.items()}
-        self.variables["ansible_search_path"] = [str(self.path)]
+        self.variables |= {"ansible_search_path": [str(self.path)], "role_path": str(self.path)}
 
     def value(self, expression: str) -> Any:
         """What a Jinja expression gives with this role's variables."""

@@ -112,6 +112,61 @@ CASES = [
         {"platform_chart_major": 1, "clickhouse_retention_skipped_tables": ["events_full"]},
         "clickhouse_retention_skipped_tables names events_full",
     ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_emergency_target_percent": 95},
+        "clickhouse_retention_emergency_target_percent is 95: 10 to 90 are allowed",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_emergency_keep_days": 0},
+        "clickhouse_retention_emergency_keep_days is 0: 1 to 3650",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_emergency_table_keep_days": {"x": 1}},
+        "clickhouse_retention_emergency_table_keep_days names x:",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_emergency_table_keep_days": {"scores": 0}},
+        "clickhouse_retention_emergency_table_keep_days holds 0:",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_emergency_interval_minutes": 0},
+        "clickhouse_retention_emergency_interval_minutes is 0: 1 to 60",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_emergency_grow_limit_gib": -1},
+        "clickhouse_retention_emergency_grow_limit_gib is -1: 0 (never)",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_emergency_log_days": 2},
+        "clickhouse_retention_emergency_log_days is 2: 1, 3, 5",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_system_log_days": 0},
+        "clickhouse_retention_system_log_days is 0: 1 to 3650",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_nodeport": 80},
+        "clickhouse_retention_nodeport is 80: 30000 to 32767",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_nodeport_enabled": True},
+        "clickhouse_retention_nodeport_networks is empty: name the networks",
+    ),
+    (
+        "clickhouse_retention",
+        {"clickhouse_retention_nodeport_networks": ["office"]},
+        "clickhouse_retention_nodeport_networks holds office:",
+    ),
 ]
 ROLES = [
     "platform",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the roles cluster, storage and addons conclude from what a cluster answers."""
+"""What the roles conclude from what a cluster, or ClickHouse, answers."""
 
 from __future__ import annotations
 
@@ -109,3 +109,29 @@ def test_services_that_nobody_answers_for(make_role, endpoints, silent):
 @pytest.mark.parametrize(("major", "releases"), [(1, 1), ("1", 1), (2, 3), ("2", 3)])
 def test_releases_of_a_chart_major(make_role, major, releases):
     assert len(make_role("addons", platform_chart_major=major).value("__addons_releases")) == releases
+
+
+def system_log(name, ttl, database="system"):
+    """A table as the module clickhouse_disk_info gives it."""
+    return {"database": database, "name": name, "ttl": ttl}
+
+
+def test_logs_that_are_kept_too_long_are_named(make_role):
+    tables = [
+        system_log("query_log", "event_date + toIntervalDay(10)"),
+        system_log("part_log", "event_date + toIntervalDay(11)"),
+        system_log("trace_log", ""),
+        system_log("text_log", "event_date + toIntervalMonth(1)"),
+        system_log("trace_log_0", ""),
+        system_log("blob_storage_file_log", "", database="default"),
+    ]
+    role = make_role("clickhouse_retention", __clickhouse_retention_disk={"tables": tables})
+    assert role.value("__clickhouse_retention_bad_logs") == [
+        "part_log (event_date + toIntervalDay(11))",
+        "trace_log (for ever)",
+        "text_log (event_date + toIntervalMonth(1))",
+    ]
+    strict = make_role(
+        "clickhouse_retention", __clickhouse_retention_disk={"tables": tables[:1]}, langfuse_clickhouse_log_days=3
+    )
+    assert strict.value("__clickhouse_retention_bad_logs") == ["query_log (event_date + toIntervalDay(10))"]

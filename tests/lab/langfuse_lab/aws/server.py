@@ -38,6 +38,7 @@ MENDED = (alarms, ec2, events, functions, s3, simulation, sts)  # importing them
 TOKEN_REVIEW = "/lab/authenticate"
 HEALTH = "/lab/health"
 ASKED = "/lab/asked"  # GET: who asked for which actions; POST: the same, and forget it
+SCHEDULES = "/lab/schedules"
 OPEN_PATHS = ("/moto-api/",)
 OPEN_ACTIONS = ("AssumeRoleWithWebIdentity",)
 INVOCATION = re.compile(r"/[0-9-]+/functions/.+/invocations/?")
@@ -76,6 +77,10 @@ class Application:
         if environ["PATH_INFO"] == ASKED:
             asked = enforcement.RECORD.take(forget=request.method == "POST")
             return _send(200, json.dumps(asked), "application/json", start_response)
+        if environ["PATH_INFO"] == SCHEDULES and request.method == "POST":
+            with LOCK:
+                fired = events.fire_schedules(only_due=False)
+            return _send(200, json.dumps(fired), "application/json", start_response)
         caller = "-"
         try:
             caller = _caller(request)
@@ -115,6 +120,7 @@ def make(here: Lab) -> BaseWSGIServer:
     server = make_server(HOST, here.ports["aws"], Application(), threaded=True, request_handler=_Handler)
     seed.plant(here)
     alarms.start()
+    events.start()
     return server
 
 

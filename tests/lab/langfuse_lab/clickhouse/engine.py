@@ -25,6 +25,9 @@ SERVER_CONFIG = Path(__file__).with_name("server.xml")
 # A server's defaults where chdb's differ: it waits for every mutation, a server answers at once.
 SERVER_SETTINGS = {"mutations_sync": "0"}
 
+# Before chdb 4 a process has one session: all clients share it, one statement at a time, and SET is seen by all.
+SHARES_SESSION = int(chdb.__version__.split(".")[0]) < 4
+
 # What a server answers to ON CLUSTER: one line a host.
 _CLUSTER_REPORT = (
     "SELECT 'localhost' AS host, toUInt16(9000) AS port, toInt64(0) AS status, '' AS error, "
@@ -77,10 +80,12 @@ class Engine:
 
         :raises ServerError: 81 when there is no such database.
         """
+        if SHARES_SESSION:
+            return Session(self, self._first, user, database or "default", self._opening)
         with self._opening:
             connection = chdb.connect(self._url)
         try:
-            return Session(self, connection, user, database or "default")
+            return Session(self, connection, user, database or "default", threading.Lock())
         except ServerError:
             connection.close()
             raise
@@ -89,20 +94,23 @@ class Engine:
 class Session:
     """What one client sees: its current database and its settings."""
 
-    def __init__(self, engine: Engine, connection: Any, user: str, database: str) -> None:
+    def __init__(self, engine: Engine, connection: Any, user: str, database: str, lock: threading.Lock) -> None:
         self._engine = engine
         self._connection = connection
-        self._lock = threading.Lock()
+        self._lock = lock
         self._user = user
         self._database = database
         name = database.replace("\\", "\\\\").replace("`", "\\`")
-        self._query(f"USE `{name}`")
-        for name, value in SERVER_SETTINGS.items():
-            self._set(name, value)
+        self._use = f"USE `{name}`"
+        with self._lock:
+            self._query(self._use)
+            for name, value in SERVER_SETTINGS.items():
+                self._set(name, value)
 
     def close(self) -> None:
         """End the session."""
-        self._connection.close()
+        if not SHARES_SESSION:
+            self._connection.close()
 
     def run(
         self, statement: Statement, output: str, *, via: str, settings: Mapping[str, str], stream: bool = False
@@ -137,11 +145,14 @@ class Session:
 
     def columns(self, select: str) -> list[tuple[str, str]]:
         """Names and types of the columns of a SELECT."""
-        lines = _text(self._query(f"DESCRIBE TABLE ({select.rstrip().rstrip(';')})")).splitlines()
+        with self._lock:
+            lines = _text(self._query(f"DESCRIBE TABLE ({select.rstrip().rstrip(';')})")).splitlines()
         return [(name, kind) for name, kind, *_ in (line.split("\t") for line in lines)]
 
     def _run(self, statement: Statement, output: str, settings: Mapping[str, str], stream: bool) -> Answer:
         sql, on_cluster = statement.local()
+        if SHARES_SESSION:
+            self._query(self._use)
         before = self._current(settings)
         try:
             for name, value in settings.items():
@@ -149,7 +160,8 @@ class Session:
             if stream and statement.queries:
                 return Answer(self._blocks(statement.without_format(), output))
             result = self._query(sql, output)
-            answer = Answer([_bytes(result)], result.storage_rows_read(), result.rows_written())
+            written = result.rows_written() if hasattr(result, "rows_written") else 0  # before chdb 4 nobody counts
+            answer = Answer([_bytes(result)], result.storage_rows_read(), written)
             if on_cluster:
                 answer.chunks = [_bytes(self._query(_CLUSTER_REPORT, output))]
             answer.chunks = [chunk for chunk in answer.chunks if chunk]

@@ -43,12 +43,15 @@ class VolumeFigures:
             self._usage = usage(self._data)
             self._measured = time.monotonic()
         true_ones = {name for pod in clickhouse_pods(world) for name in claims_of(pod)}
+        disk = disk_of(self._data)
         figures = {}
         for claim in world.list("PersistentVolumeClaim"):
             name = f"{claim['metadata']['namespace']}/{claim['metadata']['name']}"
             if claim.get("status", {}).get("phase") == "Bound":
                 size = int(parse_quantity(claim["status"]["capacity"]["storage"]))
                 figures[name] = figures_of(size, self._usage if name in true_ones else None)
+                if disk and name in true_ones:
+                    figures[name] |= disk
         for name, override in self._overridden().items():
             figures[name] = figures.get(name, {}) | override
         text = json.dumps(figures, indent=1, sort_keys=True) + "\n"
@@ -70,6 +73,15 @@ def figures_of(size: int, used: tuple[int, int] | None) -> Figures:
         "inodes": inodes,
         "inodesUsed": min(used_inodes, inodes),
     }
+
+
+def disk_of(folder: Path) -> Figures:
+    """Return the figures of the file system at a folder that is one of its own; none of another's."""
+    if not folder.is_mount():
+        return {}
+    status = os.statvfs(folder)
+    total = status.f_blocks * status.f_frsize
+    return {"capacityBytes": total, "usedBytes": total - status.f_bavail * status.f_frsize}
 
 
 def claims_of(pod: Object) -> list[str]:

@@ -221,3 +221,33 @@ def test_the_package_has_what_is_used() -> None:
         assert hasattr(package.client, name)
     assert hasattr(package.stream, "portforward")
     assert hasattr(package.config, "load_config")
+
+
+class FakeClaims:
+    """A claim of 10 GiB."""
+
+    def __init__(self) -> None:
+        self.size = "10Gi"
+        self.options: dict[str, Any] = {}
+
+    def read_namespaced_persistent_volume_claim(self, name: str, namespace: str, **options: Any) -> SimpleNamespace:
+        assert (name, namespace, options) == ("data", "langfuse", {"_request_timeout": 10})
+        return SimpleNamespace(spec=SimpleNamespace(resources=SimpleNamespace(requests={"storage": self.size})))
+
+    def patch_namespaced_persistent_volume_claim(self, name: str, namespace: str, body: Any, **options: Any) -> None:
+        if body["spec"]["resources"]["requests"]["storage"] == "1Gi":
+            raise ApiException(422, "field can not be less than previous value")
+        self.size, self.options = body["spec"]["resources"]["requests"]["storage"], options
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_claim_grows(kubernetes: FakeKubernetes, dry_run: bool) -> None:
+    claims = FakeClaims()
+    kubernetes.client.CoreV1Api = lambda client: claims
+    claim = _tunnel.open_claim(TARGET, "data", dry_run)
+    assert claim.read() == "10Gi"
+    claim.write("20Gi")
+    assert claims.size == "20Gi"
+    assert claims.options.get("dry_run") == ("All" if dry_run else None)
+    with pytest.raises(LangfuseError, match="Claim langfuse/data: field can not be less than previous value"):
+        claim.write("1Gi")

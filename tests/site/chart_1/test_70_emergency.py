@@ -1,0 +1,42 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The emergency with chart major 1's tables and names; the whole chain is in chart_2."""
+
+from __future__ import annotations
+
+import emergency
+import pytest
+from emergency import ALARM, wait
+from small_disk import small_disk
+
+DISK = 64 << 20
+MAJOR = 1
+
+
+@pytest.fixture
+def ear(lab):
+    ear = emergency.Ear(lab)
+    yield ear
+    ear.close()
+
+
+def test_alarm_frees_the_disk(lab, ear):
+    with small_disk(lab, DISK) as disk:
+        emergency.load_old_rows(lab, disk.client, MAJOR, days=120, rows_a_day=80)
+        disk.fill(95)
+        young = emergency.young_rows(disk.client, MAJOR)
+        for state in ("OK", "ALARM"):
+            lab.client("cloudwatch").set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="test")
+        wait("a free disk", lambda: disk.percent <= 75)
+        (told,) = wait("the message", lambda: ear.said("ClickHouse disk freed"))
+        assert "drop partition default.observations" in told["Message"]
+        assert emergency.young_rows(disk.client, MAJOR) == young
+        assert ear.dead_letters() == []
+
+
+def test_a_run_afterwards_changes_nothing(site):
+    run = site.run(
+        "site", "-e", "platform_chart_major=1", "--tags", "clickhouse_retention", name="retention-afterwards"
+    ).ok()
+    assert run.changed == 0, run.changed_tasks
