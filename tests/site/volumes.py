@@ -21,7 +21,7 @@ MONITOR = "langfuse-pvc-monitor"
 GIB = 2**30
 
 
-def module(site, lab, name: str, **arguments: Any) -> dict[str, Any]:
+def module(site, lab, name: str, /, **arguments: Any) -> dict[str, Any]:
     """Run a module of the collection as Ansible does, with the kubeconfig that the site wrote."""
     arguments = {"kubeconfig": str(lab.dir / "state" / "site" / "kubeconfig"), "namespace": NAMESPACE, **arguments}
     command = [sys.executable, "-m", f"ansible_collections.llmops.langfuse.plugins.modules.{name}"]
