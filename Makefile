@@ -63,6 +63,10 @@ lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
 unit: setup ## Unit tests: plugins, templates, lab, repository
 	@$(in_venv) tests/run_unit.sh
 
+.PHONY: bench
+bench: setup ## Benchmarks, each with its goal
+	@for bench in tests/bench/*/run.sh; do $(in_venv) "$$bench" || exit; done
+
 .PHONY: sanity
 sanity: setup ## ansible-test sanity and units on the built collection
 	@$(in_venv) tests/run_sanity.sh

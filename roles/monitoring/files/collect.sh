@@ -35,7 +35,7 @@ done <"$work/hosts" >"$work/kubelets"
 
 [[ $KUBELET_INSECURE_TLS != true ]] || verified=(--insecure)
 if [[ -s $work/kubelets ]]; then # together, so that dead nodes do not use up the run's time
-  get "${verified[@]}" --parallel --parallel-max 10 --config "$work/kubelets" || true
+  get "${verified[@]}" --no-progress-meter --parallel --parallel-max 10 --config "$work/kubelets" || true
 fi
 failed=()
 : >"$work/stats.jsonl"

@@ -98,6 +98,26 @@ CASES = [
     ("ingress", {"ingress_idle_timeout": 0}, "ingress_idle_timeout is 0: 1 to 4000 seconds"),
     ("ingress", {"ingress_allowed_cidrs": []}, "ingress_allowed_cidrs is []: a list of IPv4 networks"),
     ("ingress", {"ingress_allowed_cidrs": ["office"]}, 'ingress_allowed_cidrs is ["office"]'),
+    ("ingress", {"ingress_internal_host": "inside"}, "ingress_internal_host is 'inside': a DNS name"),
+    ("ingress", {"ingress_split": True}, "ingress_split is true: both load balancers are needed"),
+    (
+        "ingress",
+        {"ingress_ssl_policy": "ELBSecurityPolicy-2016-08"},
+        "ingress_ssl_policy is 'ELBSecurityPolicy-2016-08'",
+    ),
+    ("ingress", {"ingress_ssl_policy": "ELBSecurityPolicy-TLS13-1-0-2021-06"}, "nothing older than TLS 1.2"),
+    (
+        "ingress",
+        {"ingress_web_acl_arn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/x/1"},
+        "a regional web ACL of WAF version 2 in platform_region (ap-south-1)",
+    ),
+    ("ingress", {"ingress_access_logs_bucket": "My Logs"}, "ingress_access_logs_bucket is 'My Logs'"),
+    ("ingress", {"ingress_access_logs_prefix": "/x"}, "ingress_access_logs_prefix is '/x'"),
+    ("ingress", {"ingress_internal_hosted_zone_id": "Z1"}, "ingress_internal_host must be then"),
+    ("monitoring", {"monitoring_image": "aws-cli"}, "monitoring_image is 'aws-cli': an image with a tag or a digest"),
+    ("monitoring", {"monitoring_alarm_emails": ["ops"]}, "monitoring_alarm_emails holds ops: e-mail addresses"),
+    ("monitoring", {"monitoring_warning_percent": 95}, "is 95 and monitoring_critical_percent 90: 1 to 99"),
+    ("monitoring", {"monitoring_unknown_claims": -1}, "monitoring_unknown_claims is -1: 0 or more"),
     ("monitoring", {"monitoring_schedule": "hourly"}, "monitoring_schedule is 'hourly': five fields of cron"),
     ("monitoring", {"monitoring_run_seconds": 300}, "monitoring_run_seconds is 300: 30 to 290"),
     ("clickhouse_retention", {"clickhouse_retention_days": 0}, "clickhouse_retention_days is 0: 1 to 3650"),
@@ -185,6 +205,19 @@ ROLES = [
 def test_fault(make_role, name, given, expected):
     [fault] = make_role(name, **given).value(f"__{name}_faults")
     assert expected in fault
+
+
+IMAGE = "public.ecr.aws/aws-cli/aws-cli"
+
+
+@pytest.mark.parametrize("image", [f"{IMAGE}:2.36.7", f"{IMAGE}@sha256:{'0a' * 32}", f"registry:5000/{IMAGE}:1"])
+def test_images_by_tag_and_digest(make_role, image):
+    assert make_role("monitoring", monitoring_image=image).value("__monitoring_faults") == []
+
+
+@pytest.mark.parametrize("policy", ["TLS13-1-3-2021-06", "TLS13-1-2-Res-PQ-2025-09", "TLS13-1-2-FIPS-2023-04"])
+def test_newer_tls_policies(make_role, policy):
+    assert make_role("ingress", ingress_ssl_policy=f"ELBSecurityPolicy-{policy}").value("__ingress_faults") == []
 
 
 @pytest.mark.parametrize("major", [1, 2])

@@ -43,6 +43,7 @@ class LoadBalancers:
     def __init__(self) -> None:
         self._made: dict[str, tuple[Model, str]] = {}  # group -> what was made, its host name
         self._targets: dict[str, frozenset[tuple[str, int]]] = {}  # target group -> its pods
+        self._refused: set[str] = set()  # groups whose last word was a complaint
 
     def reconcile(self, world: World) -> None:
         """Make, change and delete load balancers. Without the Deployment finalizers stay, as on AWS."""
@@ -54,7 +55,11 @@ class LoadBalancers:
         for group in groups.values():
             try:
                 self._follow(world, deployment, group)
+                if group.group_id in self._refused:
+                    self._refused.discard(group.group_id)
+                    _say_success(world, group)
             except (ModelError, DeployError, ClientError) as error:
+                self._refused.add(group.group_id)
                 reason = "FailedBuildModel" if isinstance(error, ModelError) else "FailedDeployModel"
                 for ingress in group.members + group.leavers:
                     world.event(ingress, reason, f"{reason} due to {error}", source=SOURCE)
@@ -81,8 +86,7 @@ class LoadBalancers:
             for name in model.target_groups:
                 self._targets.pop(name, None)
             self._made[group.group_id] = (model, host)
-            for ingress in group.members:
-                world.event(ingress, "SuccessfullyReconciled", "Successfully reconciled", source=SOURCE, kind="Normal")
+            _say_success(world, group)
         self._register(world, deployment, group, model)
         status = {"loadBalancer": {"ingress": [{"hostname": host}]}}
         for ingress in group.members:
@@ -96,6 +100,11 @@ class LoadBalancers:
             if self._targets.get(target_group.name) != targets:
                 _Stack(world, deployment, group.group_id).register(target_group.name, targets)
                 self._targets[target_group.name] = targets
+
+
+def _say_success(world: World, group: Group) -> None:
+    for ingress in group.members:
+        world.event(ingress, "SuccessfullyReconciled", "Successfully reconciled", source=SOURCE, kind="Normal")
 
 
 def _classes(world: World) -> frozenset[str]:
