@@ -58,6 +58,10 @@ lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
 unit: setup ## Unit tests: plugins, templates, lab, repository
 	@$(in_venv) tests/run_unit.sh
 
+.PHONY: bench
+bench: setup ## Measurements, one script each in tests/bench
+	@export $(in_venv); for script in tests/bench/*.py; do echo "== $$script"; python "$$script"; done
+
 .PHONY: sanity
 sanity: setup ## ansible-test sanity and units on the built collection
 	@$(in_venv) tests/run_sanity.sh
