@@ -109,6 +109,7 @@ checks:
 """
 
 import typing as t
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import PORT, SECURE_PORT, Options
@@ -171,10 +172,7 @@ def main():
     params = module.params
     langfuse = Langfuse(params["namespace"], params["web_service"], params["worker_selector"], params["version"])
     try:
-        database = None
-        if params["clickhouse"]:
-            options = clickhouse_options(params)
-            database = lambda: connect_clickhouse(options)  # noqa: E731
+        database = partial(connect_clickhouse, clickhouse_options(params)) if params["clickhouse"] else None
         checks = wait_until_healthy(Health(connect(params), langfuse, database), params["timeout"])
     except LangfuseError as error:
         module.fail_json(msg=str(error), **error.details)
