@@ -21,9 +21,16 @@ _QUANTITY = re.compile(r"^([0-9]+(?:[.][0-9]*)?)(?:([eE][+-]?[0-9]+)|([kMGTPE]|[
 
 def parse_bytes(quantity: str) -> int:
     """The bytes of a quantity. Raises LangfuseError."""
+    return int(_parse(quantity, "size: a number with Ki, Mi, Gi, Ti or with k, M, G, T is allowed, such as 300Gi"))
+
+
+def parse_millis(quantity: str) -> int:
+    """The thousandths of a core of a quantity. Raises LangfuseError."""
+    return int(_parse(quantity, "number of cores: a number, or thousandths with m, is allowed, such as 250m") * 1000)
+
+
+def _parse(quantity: str, allowed: str) -> Decimal:
     found = _QUANTITY.match(quantity)
     if not found:
-        raise LangfuseError(
-            f"'{quantity}' is no size: a number with Ki, Mi, Gi, Ti or with k, M, G, T is allowed, such as 300Gi."
-        )
-    return int(Decimal(found[1] + (found[2] or "")) * _FACTORS[found[3] or ""])
+        raise LangfuseError(f"'{quantity}' is no {allowed}.")
+    return Decimal(found[1] + (found[2] or "")) * _FACTORS[found[3] or ""]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
+import sys
 from pathlib import Path
 
 from langfuse_lab import build
@@ -14,6 +16,7 @@ from langfuse_lab.config import HOST, Lab, write_atomically
 from langfuse_lab.supervisor import Part
 
 KWOK_STAGES = build.MODULE / "kwok"
+LAB_SOURCES = build.MODULE.parent
 POD_CIDR = "10.244.0.0/16"
 SERVICE_CIDR = "172.20.0.0/16"  # what EKS takes for a VPC in 10.0.0.0/8
 API_SERVICE_IP = "172.20.0.1"
@@ -32,6 +35,8 @@ def prepare(lab: Lab) -> None:
     _write_object(lab, "authentication", _authentication())
     _write_object(lab, "authentication-webhook", _authentication_webhook(lab))
     _write_object(lab, "egress", _egress(lab))
+    _write_object(lab, "exec", _exec(lab))
+    _write_programs(lab)
 
 
 def parts(lab: Lab) -> list[Part]:
@@ -135,7 +140,7 @@ def _kwok(lab: Lab) -> Part:
         "kwok",
         {
             "kubeconfig": lab.admin_kubeconfig,
-            "config": sorted(KWOK_STAGES.glob("*.yaml")),
+            "config": [*sorted(KWOK_STAGES.glob("*.yaml")), lab.pki / "exec.json"],
             "manage-all-nodes": "true",
             "node-lease-duration-seconds": 40,
             "node-port": KUBELET_PORT,
@@ -163,6 +168,7 @@ def _network(lab: Lab) -> Part:
             "service-ip": API_SERVICE_IP,
             "clickhouse-http": lab.address("clickhouse_http"),
             "clickhouse-native": lab.address("clickhouse_native"),
+            "langfuse-http": lab.address("controllers"),
         },
         needs=("kube-apiserver",),
         health=f"http://{lab.address('network')}/healthz",
@@ -230,6 +236,34 @@ def _egress(lab: Lab) -> dict[str, object]:
         "kind": "EgressSelectorConfiguration",
         "egressSelections": [{"name": "cluster", "connection": connection}],
     }
+
+
+def _exec(lab: Lab) -> dict[str, object]:
+    """Return what KWOK does with commands in pods: in PostgreSQL's they run here, with a psql of the lab's."""
+    environment = {
+        "PATH": f"{_programs(lab)}:/usr/bin:/bin",
+        "PYTHONPATH": str(LAB_SOURCES),
+        "LAB_DIR": str(lab.directory),
+    }
+    local = {"workDir": "/", "envs": [{"name": name, "value": value} for name, value in environment.items()]}
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterExec",
+        "metadata": {"name": "postgresql"},
+        "spec": {"selector": {"matchNames": ["langfuse-postgresql-0"]}, "execs": [{"local": local}]},
+    }
+
+
+def _programs(lab: Lab) -> Path:
+    return lab.state / "bin"
+
+
+def _write_programs(lab: Lab) -> None:
+    folder = _programs(lab)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    psql = folder / "psql"
+    psql.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m langfuse_lab.psql "$@"\n')
+    psql.chmod(0o700)
 
 
 def _write_object(lab: Lab, name: str, content: dict[str, object]) -> None:

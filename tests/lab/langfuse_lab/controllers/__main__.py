@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import argparse
-import http
 import http.server
+import json
 import signal
 import sys
 import threading
@@ -23,6 +23,7 @@ from langfuse_lab.controllers.clickhouse_operator import ClickHouseOperator
 from langfuse_lab.controllers.cluster import ControlPlane
 from langfuse_lab.controllers.figures import VolumeFigures
 from langfuse_lab.controllers.kube import Kubernetes
+from langfuse_lab.controllers.langfuse import Langfuse
 from langfuse_lab.controllers.load_balancers import LoadBalancers
 from langfuse_lab.controllers.loop import Loop
 from langfuse_lab.controllers.nodes import Nodes
@@ -44,10 +45,10 @@ def main(arguments: list[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    pods = Pods(lab)
+    pods, langfuse = Pods(lab), Langfuse(lab)
     try:
-        loop = _loop(lab, pods)
-        server = _health_server(lab.ports["controllers"], loop)
+        loop = _loop(lab, pods, langfuse)
+        server = _server(lab.ports["controllers"], loop, langfuse)
         loop.run(stop)
         server.shutdown()
     finally:
@@ -60,7 +61,7 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _loop(lab: Lab, pods: Pods) -> Loop:
+def _loop(lab: Lab, pods: Pods, langfuse: Langfuse) -> Loop:
     kubernetes = Kubernetes(lab.admin_kubeconfig)
     aws = Aws(f"http://{lab.address('aws')}", config.REGION, lab.state / "credentials.json")
     identity = WebIdentity(aws, kubernetes)
@@ -70,6 +71,7 @@ def _loop(lab: Lab, pods: Pods) -> Loop:
         "volumes": volumes.reconcile,
         "clickhouse-operator": ClickHouseOperator().reconcile,
         "clickhouse": ClickHouse(lab.directory).reconcile,
+        "langfuse": langfuse.reconcile,
         "figures": VolumeFigures(lab.state, lab.directory / "data" / "clickhouse").reconcile,
         "load-balancers": LoadBalancers().reconcile,
         "pods": pods.reconcile,
@@ -77,20 +79,27 @@ def _loop(lab: Lab, pods: Pods) -> Loop:
     return Loop(lambda: World(lab, kubernetes, aws, identity), controllers)
 
 
-def _health_server(port: int, loop: Loop) -> http.server.ThreadingHTTPServer:
-    class Health(http.server.BaseHTTPRequestHandler):
+def _server(port: int, loop: Loop, langfuse: Langfuse) -> http.server.ThreadingHTTPServer:
+    """Serve this part's own health, and Langfuse's in the place of its pods."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            known = self.path == "/healthz"
-            status = http.HTTPStatus.OK if loop.is_alive() else http.HTTPStatus.SERVICE_UNAVAILABLE
-            self.send_response(status if known else http.HTTPStatus.NOT_FOUND)
+            if self.path == "/healthz":
+                status, body = 200 if loop.is_alive() else 503, loop.report()
+            elif answer := langfuse.answer(self.path):
+                status, body = answer[0], json.dumps(answer[1])
+            else:
+                status, body = 404, "{}\n"
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
-            self.wfile.write(loop.report().encode() if known else b"{}\n")
+            self.wfile.write(body.encode())
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer((config.HOST, port), Health)
+    server = http.server.ThreadingHTTPServer((config.HOST, port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 

@@ -51,7 +51,7 @@ class ClickHouse:
             self._migrate(world)
 
     def _start(self, world: World, pod: Object) -> None:
-        volume = _volume_of(world, pod)
+        volume = volume_of(world, pod)
         if volume is None:
             return
         users = _accounts(world, pod)
@@ -112,7 +112,7 @@ def _value(world: World, namespace: str, variable: Object) -> str:
     return base64.b64decode(secret["data"][reference["key"]]).decode()
 
 
-def _volume_of(world: World, pod: Object) -> str | None:
+def volume_of(world: World, pod: Object) -> str | None:
     """Return the EC2 volume that holds the pod's data, or the pod's uid when it claims none.
 
     None when the claim's volume is not to be seen yet: lists of one round are not of one moment.

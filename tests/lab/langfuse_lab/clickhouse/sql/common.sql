@@ -5,6 +5,9 @@
 -- Tables of Langfuse v3 and v4 alike: keys, times, engines, partitions and orders as Langfuse makes them, and of the
 -- other columns those that hold the bulk.
 
+-- Kept by golang-migrate: the last row says which migration was the last, and whether it was interrupted.
+CREATE TABLE IF NOT EXISTS schema_migrations (version Int64, dirty UInt8, sequence UInt64) ENGINE = TinyLog;
+
 CREATE TABLE IF NOT EXISTS traces (
     id String,
     timestamp DateTime64(3),

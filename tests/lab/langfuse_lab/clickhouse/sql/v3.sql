@@ -22,3 +22,6 @@ CREATE TABLE IF NOT EXISTS project_environments (
     environments SimpleAggregateFunction(groupUniqArrayArray, Array(String))
 ) ENGINE = AggregatingMergeTree
 ORDER BY project_id;
+
+INSERT INTO schema_migrations SELECT 37, 0, toUnixTimestamp64Nano(now64(9))
+WHERE (SELECT count() FROM schema_migrations WHERE version >= 37) = 0;

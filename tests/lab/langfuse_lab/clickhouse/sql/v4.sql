@@ -81,3 +81,6 @@ PARTITION BY toStartOfInterval(s3_first_seen_timestamp, INTERVAL 3 MINUTE)
 ORDER BY (project_id, toDate(s3_first_seen_timestamp), trace_id, id)
 TTL toDateTime(s3_first_seen_timestamp) + INTERVAL 48 HOUR
 SETTINGS ttl_only_drop_parts = 1;
+
+INSERT INTO schema_migrations SELECT 46, 0, toUnixTimestamp64Nano(now64(9))
+WHERE (SELECT count() FROM schema_migrations WHERE version >= 46) = 0;

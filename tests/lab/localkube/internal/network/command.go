@@ -57,6 +57,7 @@ func NewCommand() *cobra.Command {
 		{&o.routes.serviceIP, "service-ip", "cluster IP of the API server's Service"},
 		{&o.routes.clickhouseHTTP, "clickhouse-http", "host:port of ClickHouse's HTTP interface"},
 		{&o.routes.clickhouseNative, "clickhouse-native", "host:port of ClickHouse's native interface"},
+		{&o.routes.langfuseHTTP, "langfuse-http", "host:port of what answers for Langfuse's web and worker"},
 	} {
 		command.Flags().StringVar(flag.value, flag.name, "", flag.usage)
 		_ = command.MarkFlagRequired(flag.name) // fails only for an unknown flag

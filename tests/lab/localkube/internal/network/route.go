@@ -19,6 +19,8 @@ const (
 	kubeletPort          = "10250"
 	clickhouseHTTPPort   = 8123
 	clickhouseNativePort = 9000
+	langfuseWebPort      = 3000
+	langfuseWorkerPort   = 3030
 )
 
 // apiServerNames are the names of the Service "kubernetes", as the cluster's DNS would resolve them.
@@ -35,6 +37,7 @@ type routes struct {
 	serviceIP        string // of the Service "kubernetes"
 	clickhouseHTTP   string // host:port
 	clickhouseNative string // host:port
+	langfuseHTTP     string // host:port
 }
 
 // target is where an address leads: to the kubelet of a node, or else to a listener of this computer.
@@ -62,16 +65,21 @@ func (r *routes) resolve(address string) (target, error) {
 	return target{}, fmt.Errorf("no route to %s: neither a node's kubelet, a running pod nor the API server", address)
 }
 
-// podListener returns the host:port of this computer that serves a port of a pod. Only ClickHouse runs for real: the
-// pods that declare its HTTP port serve HTTP and the native protocol.
+// podListener returns the host:port of this computer that serves a port of a pod. ClickHouse runs for real: the pods that
+// declare its HTTP port serve HTTP and the native protocol. For Langfuse's web and worker the lab's controllers answer.
 func (r *routes) podListener(pod *corev1.Pod, port string) (string, error) {
+	listeners := map[string]string{}
 	if declaresPort(pod, clickhouseHTTPPort) {
-		switch port {
-		case fmt.Sprint(clickhouseHTTPPort):
-			return r.clickhouseHTTP, nil
-		case fmt.Sprint(clickhouseNativePort):
-			return r.clickhouseNative, nil
+		listeners[fmt.Sprint(clickhouseHTTPPort)] = r.clickhouseHTTP
+		listeners[fmt.Sprint(clickhouseNativePort)] = r.clickhouseNative
+	}
+	for _, own := range []int32{langfuseWebPort, langfuseWorkerPort} {
+		if declaresPort(pod, own) {
+			listeners[fmt.Sprint(own)] = r.langfuseHTTP
 		}
+	}
+	if listener, found := listeners[port]; found {
+		return listener, nil
 	}
 	return "", fmt.Errorf("nothing listens on port %s of pod %s/%s", port, pod.Namespace, pod.Name)
 }

@@ -21,6 +21,8 @@ func TestResolve(t *testing.T) {
 		pod("clickhouse-0", "10.244.0.1", corev1.PodRunning, 8123, 9000),
 		pod("minio-0", "10.244.0.2", corev1.PodRunning, 9000),
 		pod("clickhouse-1", "10.244.0.3", corev1.PodPending, 8123),
+		pod("web", "10.244.0.4", corev1.PodRunning, 3000),
+		pod("worker", "10.244.0.5", corev1.PodRunning, 3030),
 	)
 	for address, want := range map[string]string{
 		"10.42.64.10:10250":                         "node-1",
@@ -31,6 +33,9 @@ func TestResolve(t *testing.T) {
 		"10.244.0.1:5432":                           "",
 		"10.244.0.2:9000":                           "", // not ClickHouse
 		"10.244.0.3:8123":                           "", // not running
+		"10.244.0.4:3000":                           "langfuse-http",
+		"10.244.0.4:3030":                           "", // the worker's port
+		"10.244.0.5:3030":                           "langfuse-http",
 		"172.20.0.1:443":                            "apiserver",
 		"172.20.0.1:80":                             "",
 		"kubernetes.default.svc:443":                "apiserver",
@@ -60,7 +65,7 @@ func testRoutes(t *testing.T, objects ...runtime.Object) *routes {
 	view.Start(t.Context())
 	return &routes{
 		view: view, apiServer: "apiserver", serviceIP: "172.20.0.1",
-		clickhouseHTTP: "clickhouse-http", clickhouseNative: "clickhouse-native",
+		clickhouseHTTP: "clickhouse-http", clickhouseNative: "clickhouse-native", langfuseHTTP: "langfuse-http",
 	}
 }
 
