@@ -10,7 +10,9 @@ import json
 from typing import Any
 
 import pytest
+from conftest import read_variables
 
+SIZES = ["small", "medium", "large"]
 SECRETS = {
     "salt": "a" * 32,
     "encryption-key": "b" * 64,
@@ -179,17 +181,12 @@ def test_switches_need_their_parameters(make_role):
 
 
 def test_pods_of_the_sizes(make_role):
-    import yaml
-
     path = make_role("platform").path / "vars"
-    profiles = {
-        f"__langfuse_size_{size}": yaml.safe_load((path / f"size_{size}.yml").read_text().replace('"{{ 3 if', "3 #"))
-        for size in ("small", "medium", "large")
-    }
+    profiles = {f"__langfuse_size_{size}": read_variables(path / f"size_{size}.yml") for size in SIZES}
     external = {"langfuse_external_postgresql": {"host": "x"}}
     sets = make_role("langfuse", **profiles, **external).value("__langfuse_pod_sets")
     by_name = {each["name"]: {pod["name"]: pod for pod in each["pods"]} for each in sets}
-    assert list(by_name) == ["wanted", "most", "small", "medium", "large"]
+    assert list(by_name) == ["wanted", "most", *SIZES]
     assert list(by_name["wanted"]) == ["web", "worker", "redis", "clickhouse", "keeper"]
     assert (by_name["wanted"]["worker"]["count"], by_name["most"]["worker"]["count"]) == (1, 3)
     assert by_name["most"]["web"]["count"] == 1, "web is not scaled unless asked for"
