@@ -51,10 +51,6 @@ nightly: test ## make test, then what takes longer: sanity and units with the ne
 	@$(in_venv) tests/run_sanity.sh 3.13
 	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:.build pytest tests/lab/tests/test_disk_relief_property.py
 
-.PHONY: bench
-bench: setup ## Measure: every tests/bench/*/run.sh
-	@for run in tests/bench/*/run.sh; do PATH="$(venv)/bin:$$PATH" "$$run"; done
-
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
 	@$(in_venv) tests/run_lint.sh

@@ -27,9 +27,11 @@ PERMISSIONS = "permissions"
 STATEMENTS = {
     "Read": "every run",
     "Make": "every run",
-    "PassRole": "every run, for roles that are handed to EKS",
+    "PassRole": "every run, for roles that are handed to a service",
     "Preflight": "the look at the permissions beforehand; the run can do without",
     "Change": "changes of what stands",
+    "Aliases": "`ingress_hosted_zone_id`",
+    "OwnRole": "another role in `langfuse_values`",
     "AccessKey": "`storage_s3_access: user`",
     "Delete": "teardown, and the clean-up after a creation that failed",
     "DeleteData": "teardown with data",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import FOUND
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "lab"))
@@ -21,9 +22,26 @@ from langfuse_lab.aws.cloudformation import handlers, schemas  # noqa: E402
 
 LISTS = sorted((ROOT / "roles").glob("*/files/permissions.yml"))
 POLICY_CHARACTERS = 6144  # of a managed policy, white space not counted
-STACKS = {"cluster": ["network", "cluster", "nodegroups"], "storage": ["storage"], "addons": ["addons"]}
+STACKS = {
+    "cluster": ["network", "cluster", "nodegroups"],
+    "storage": ["storage"],
+    "addons": ["addons"],
+    "clickhouse_retention": ["relief"],
+}
 # With what makes the templates use all that they can use.
-VARIABLES = {"cluster": {"cluster_admin_principal_arns": ["arn:aws:iam::123456789012:role/admin"]}}
+TOPIC = "arn:aws:sns:ap-south-1:123456789012:langfuse-alarms"
+VARIABLES = {
+    "cluster": {"cluster_admin_principal_arns": ["arn:aws:iam::123456789012:role/admin"]},
+    "clickhouse_retention": {
+        "platform_outputs": FOUND["platform_outputs"]
+        | {
+            "ClusterSecurityGroupId": "sg-0123456789abcdef0",
+            "ClickHouseDiskAlarmName": "langfuse-clickhouse-disk",
+            "ClickHouseDiskAlarmArn": "arn:aws:cloudwatch:ap-south-1:123456789012:alarm:langfuse-clickhouse-disk",
+            "AlarmTopicArn": TOPIC,
+        }
+    },
+}
 REGION = "ap-south-1"
 
 

@@ -43,6 +43,7 @@ def test_a_whole_run_asks_for_all_roles_that_have_a_list(platform):
         "platform": ["Read"],
         "cluster": ["Make", "PassRole", "Change", "Delete"],
         "storage": ["Make", "Change", "Delete"],
+        "langfuse": ["Read"],
     }
 
 
@@ -51,9 +52,9 @@ def test_a_whole_run_asks_for_all_roles_that_have_a_list(platform):
     [
         ({"ansible_run_tags": ["storage"]}, {"platform", "storage"}),
         ({"ansible_run_tags": ["storage", "cluster"]}, {"platform", "storage", "cluster"}),
-        ({"ansible_run_tags": ["langfuse"]}, {"platform"}),
+        ({"ansible_run_tags": ["langfuse"]}, {"platform", "langfuse"}),
         ({"ansible_run_tags": ["somebodys-own"]}, {"platform"}),
-        ({"ansible_skip_tags": ["cluster"]}, {"platform", "storage"}),
+        ({"ansible_skip_tags": ["cluster"]}, {"platform", "storage", "langfuse"}),
     ],
 )
 def test_tags_choose_the_roles(given, roles, platform):

@@ -18,6 +18,8 @@ STACKS = {
     "cluster": ["langfuse-network", "langfuse-cluster", "langfuse-nodegroups"],
     "storage": ["langfuse-storage"],
     "addons": ["langfuse-addons"],
+    "monitoring": ["langfuse-monitoring"],
+    "clickhouse_retention": ["langfuse-clickhouse-relief"],
 }
 UPDATE = {
     "only a change of the stack asks for them": [
@@ -31,6 +33,28 @@ UPDATE = {
 # Listed, and not asked for by the runs of these tests: role -> why -> actions.
 NOT_ASKED = {
     "addons": UPDATE,
+    "monitoring": {
+        **UPDATE,
+        "addresses in monitoring_alarm_emails": [
+            "sns:Subscribe",
+            "sns:Unsubscribe",
+            "sns:GetSubscriptionAttributes",
+            "sns:SetSubscriptionAttributes",
+        ],
+    },
+    "clickhouse_retention": UPDATE,
+    "ingress": {
+        "ingress_hosted_zone_id": [
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeTags",
+            "route53:ChangeResourceRecordSets",
+            "route53:GetChange",
+            "route53:GetHostedZone",
+            "route53:ListHostedZones",
+            "route53:ListResourceRecordSets",
+        ]
+    },
+    "langfuse": {"another role in langfuse_values": ["iam:GetRolePolicy"]},
     "storage": {
         **UPDATE,
         "only the teardown with data asks for them": [
