@@ -37,9 +37,16 @@ class OnePart:
             self._process = subprocess.Popen(
                 [*self.before, *command], cwd=PACKAGES, stdout=output, stderr=subprocess.STDOUT
             )
+        try:
+            self._wait(self._process, log)
+        except AssertionError:
+            self._process.kill()
+            raise
+
+    def _wait(self, process: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert self._process.poll() is None, log.read_text()
+            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, f"{self._name} does not answer"
             time.sleep(0.1)
 

@@ -147,7 +147,8 @@ class Session:
         """Names and types of the columns of a SELECT."""
         with self._lock:
             lines = _text(self._query(f"DESCRIBE TABLE ({select.rstrip().rstrip(';')})")).splitlines()
-        return [(name, kind) for name, kind, *_ in (line.split("\t") for line in lines)]
+        # chdb 3 ends with a line of its own.
+        return [(name, kind) for name, kind, *_ in (line.split("\t") for line in lines if "\t" in line)]
 
     def _run(self, statement: Statement, output: str, settings: Mapping[str, str], stream: bool) -> Answer:
         sql, on_cluster = statement.local()
