@@ -30,6 +30,7 @@ class Adopted:
 @pytest.fixture(scope="module")
 def adopted(lab) -> Adopted:
     vpc = Vpc(lab.client("ec2"), lab.config["region"])
+    vpc.set_dns(True)
     private = [vpc.subnet(zone, f"10.60.{net}.0/20", "nat", INTERNAL) for zone, net in (("a", 0), ("b", 16))]
     for zone, net in (("a", 64), ("b", 65)):
         vpc.subnet(zone, f"10.60.{net}.0/24", "internet", EXTERNAL)
