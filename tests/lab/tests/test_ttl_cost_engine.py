@@ -19,7 +19,7 @@ sys.path += [str(REPOSITORY / ".build"), str(REPOSITORY / "tests" / "bench" / "r
 
 import retention
 
-MEBIBYTES = 40
+MEBIBYTES = 90  # parts below 10 MB are compact: one file, which cannot be shared and is written anew
 
 
 @pytest.fixture(scope="module", params=engines.ENGINES)
@@ -41,8 +41,8 @@ def young(lab: ClickHouseLab) -> str:
 
 def test_introduction_costs_next_to_nothing(lab: ClickHouseLab, engine: str) -> None:
     costs = retention.introduction(lab, retention.MAJOR[engine], MEBIBYTES)
-    assert costs["this role"].share < 0.03
-    assert costs["this role, without dropping"].share < 0.03
+    assert costs["this role"].share < 0.06
+    assert costs["this role, without dropping"].share < 0.06
     assert costs["the original"].share > 0.15, "else the comparison says nothing"
 
 
