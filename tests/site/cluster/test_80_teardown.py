@@ -20,7 +20,8 @@ def test_it_asks_first(site, lab):
 
 def test_one_that_was_killed_is_finished_by_the_next(site, lab):
     lab.slow_down({"AWS::EKS::Cluster": 10})
-    process, log = site.start("teardown", "-e", "teardown_confirm=langfuse", name="teardown-killed")
+    arguments = ["-e", "teardown_confirm=langfuse", "-e", "teardown_delete_data=true"]
+    process, log = site.start("teardown", *arguments, name="teardown-killed")
     deadline = time.monotonic() + 300
     while "Order the deletion of cluster" not in log.read_text():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
@@ -28,6 +29,6 @@ def test_one_that_was_killed_is_finished_by_the_next(site, lab):
     time.sleep(2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    site.run("teardown", "-e", "teardown_confirm=langfuse", name="teardown").ok()
+    site.run("teardown", *arguments, name="teardown").ok()
     lab.slow_down({})
     assert lab.left_over() == []
