@@ -139,6 +139,17 @@ class Lab:
         claims = core.list_namespaced_persistent_volume_claim("langfuse").items
         return {claim.metadata.name: handles[claim.spec.volume_name] for claim in claims}
 
+    def langfuse(self, path: str) -> dict[str, Any]:
+        """What Langfuse's web answers, asked through the API server's service proxy."""
+        answer = self.kubernetes().api_client.call_api(
+            f"/api/v1/namespaces/langfuse/services/langfuse-web:http/proxy/{path}",
+            "GET",
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _return_http_data_only=True,
+        )
+        return json.loads(answer.data)
+
     def slow_down(self, seconds: dict[str, float]) -> None:
         """Let resources of CloudFormation stacks take time, by type."""
         (LAB_DIR / "state" / "cloudformation-seconds.json").write_text(json.dumps(seconds))

@@ -34,10 +34,7 @@ def test_rotation_restarts_only_the_readers(site, lab):
     now_running = pods(lab)
     restarted = sorted(part for part in running if running[part] != now_running[part])
     assert restarted == ["redis", "web", "worker"]
-    answer = lab.kubernetes().connect_get_namespaced_service_proxy_with_path(
-        "langfuse-web:http", "langfuse", "api/public/health?failIfDatabaseUnavailable=true", _preload_content=False
-    )
-    assert json.loads(answer.data) == {"status": "OK", "version": "3.224.1"}
+    assert lab.langfuse("api/public/health?failIfDatabaseUnavailable=true") == {"status": "OK", "version": "3.224.1"}
 
 
 def test_langfuse_works_and_nothing_changes(site):

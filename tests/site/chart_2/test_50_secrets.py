@@ -27,14 +27,6 @@ def pods(lab) -> dict[str, str]:
     return {part: uid for part in parts for name, uid in found.items() if name.startswith(f"langfuse-{part}-")}
 
 
-def health(lab, path: str) -> str:
-    """What web says through the API server."""
-    answer = lab.kubernetes().connect_get_namespaced_service_proxy_with_path(
-        "langfuse-web:http", "langfuse", path, _preload_content=False
-    )
-    return json.loads(answer.data)["status"]
-
-
 def test_wrong_secrets_are_refused_without_being_shown(site, lab):
     ssm = lab.client("ssm")
     ssm.put_parameter(Name=f"{PREFIX}/google-client-id", Value="s3cret-but-wrong\n", Type="SecureString")
@@ -56,7 +48,7 @@ def test_rotation_reaches_stores_and_readers(site, lab):
     assert sorted(key for key in after if after[key] != before[key]) == sorted(ROTATED)
     restarted = sorted(part for part in running if running[part] != now_running[part])
     assert restarted == ["clickhouse", "redis", "web", "worker"]
-    assert health(lab, "api/public/health?failIfDatabaseUnavailable=true") == "OK"
+    assert lab.langfuse("api/public/health?failIfDatabaseUnavailable=true")["status"] == "OK"
     shown = [
         key
         for key, value in [*before.items(), *after.items()]
