@@ -141,13 +141,10 @@ class Lab:
 
     def langfuse(self, path: str) -> dict[str, Any]:
         """What Langfuse's web answers, asked through the API server's service proxy."""
-        answer = self.kubernetes().api_client.call_api(
-            f"/api/v1/namespaces/langfuse/services/langfuse-web:http/proxy/{path}",
-            "GET",
-            auth_settings=["BearerToken"],
-            _preload_content=False,
-            _return_http_data_only=True,
-        )
+        api = self.kubernetes().api_client
+        url = f"{api.configuration.host}/api/v1/namespaces/langfuse/services/langfuse-web:http/proxy/{path}"
+        answer = api.call_api("GET", url)
+        answer.read()
         return json.loads(answer.data)
 
     def slow_down(self, seconds: dict[str, float]) -> None:
