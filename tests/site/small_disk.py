@@ -59,7 +59,7 @@ def small_disk(lab, size: int) -> Iterator[SmallDisk]:
             yield SmallDisk(lab, data)
         finally:
             supervisor.stop(lab.dir, ["clickhouse"])
-            subprocess.run(["umount", str(data)], check=True)
+            subprocess.run(["umount", "--lazy", str(data)], check=True)
     finally:
         shutil.rmtree(kept)
         _start(lab)

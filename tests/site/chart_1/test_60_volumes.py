@@ -12,7 +12,6 @@ SETS = {
     "langfuse-clickhouse-shard0": "data-langfuse-clickhouse-shard0-0",
     "langfuse-postgresql": "data-langfuse-postgresql-0",
     "langfuse-redis-primary": "valkey-data-langfuse-redis-primary-0",
-    "langfuse-zookeeper": "data-langfuse-zookeeper-0",
 }
 SIZE = "210Gi"
 
