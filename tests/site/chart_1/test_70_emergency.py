@@ -23,7 +23,7 @@ def ear(lab):
 
 def test_alarm_frees_the_disk(lab, ear):
     with small_disk(lab, DISK) as disk:
-        emergency.load_old_rows(lab, disk.client, MAJOR, days=120, rows_a_day=80)
+        emergency.load_old_rows(lab, disk.client, MAJOR, days=120, rows_a_day=130)
         disk.fill(95)
         young = emergency.young_rows(disk.client, MAJOR)
         for state in ("OK", "ALARM"):
