@@ -16,7 +16,7 @@ def test_stand_in_charts_on_the_api_server(site):
     """What the charts do at upgrades and uninstalls needs a server; the rest of their tests needs none."""
     run = subprocess.run(
         ["pytest", "-p", "no:cacheprovider", "tests/lab/tests/test_charts_server.py"],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env=site.environment,
         capture_output=True,
         text=True,

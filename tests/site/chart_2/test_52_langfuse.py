@@ -90,7 +90,7 @@ def test_all_wrong_variables_at_once(site):
     assert run.code != 0
     text = " ".join(run.output.split())
     for message in (
-        "4 variable(s) cannot be used",
+        "5 variable(s) cannot be used",
         "no other way to log in is on",
         "sets s3.mediaUpload.maxContentLength",
         "sets nameOverride or fullnameOverride",

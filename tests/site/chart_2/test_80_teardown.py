@@ -114,7 +114,9 @@ def test_data_is_there_to_be_kept(lab, kept):
 
 
 def volumes(lab) -> set[str]:
-    return {volume["VolumeId"] for volume in lab.client("ec2").describe_volumes()["Volumes"]}
+    """Those of claims; nodes have others."""
+    of_claims = [{"Name": "tag-key", "Values": ["kubernetes.io/created-for/pvc/name"]}]
+    return {volume["VolumeId"] for volume in lab.client("ec2").describe_volumes(Filters=of_claims)["Volumes"]}
 
 
 def test_teardown_keeps_the_data(site, lab, iam_user, asked, of_handlers, kept):
