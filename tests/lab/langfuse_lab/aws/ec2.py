@@ -44,11 +44,11 @@ def delete_vpc(original: Callable[..., VPC], self: EC2Backend, vpc_id: str) -> V
 
 
 @replaces(VPCBackend, "modify_vpc_endpoint")
-def modify_vpc_endpoint(original: Callable[..., None], self: EC2Backend, vpc_id: str, *args: Any) -> None:
+def modify_vpc_endpoint(original: Callable[..., None], self: EC2Backend, vpc_id: str, **given: Any) -> None:
     """moto leaves the routes of a gateway endpoint as they were, and then cannot delete it."""
     endpoint = self.vpc_end_points[vpc_id]
     before = set(endpoint.route_table_ids or [])
-    original(self, vpc_id, *args)
+    original(self, vpc_id, **given)
     after, prefix_list = set(endpoint.route_table_ids or []), endpoint.destination_prefix_list_id
     for table in after - before:
         self.create_route(table, None, gateway_id=endpoint.id, destination_prefix_list_id=prefix_list)
