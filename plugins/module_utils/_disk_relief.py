@@ -222,7 +222,9 @@ def look(ask: Ask) -> View:
     ((now,),) = ask("SELECT toUInt64(toUnixTimestamp(now()))")
     tables = {
         (row[0], row[1]): Table(*row)
-        for row in ask("SELECT database, name, engine, partition_key FROM system.tables WHERE engine LIKE '%MergeTree'")
+        for row in ask(
+            "SELECT database, name, engine, partition_key, engine_full FROM system.tables WHERE engine LIKE '%MergeTree'"
+        )
     }
     for row in ask(
         "SELECT database, table, partition_id, disk_name, toUInt8(active), toUInt64(sum(bytes_on_disk)), "
