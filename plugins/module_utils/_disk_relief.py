@@ -223,7 +223,8 @@ def look(ask: Ask) -> View:
     tables = {
         (row[0], row[1]): Table(*row)
         for row in ask(
-            "SELECT database, name, engine, partition_key, engine_full FROM system.tables WHERE engine LIKE '%MergeTree'"
+            "SELECT database, name, engine, partition_key, engine_full FROM system.tables "
+            "WHERE engine LIKE '%MergeTree'"
         )
     }
     for row in ask(
