@@ -333,3 +333,13 @@ def test_rights_in_aws_are_exactly_those_that_are_used(function, make):
         allowed |= {(action, resolved(statement["Resource"])) for action in actions}
     assert aws.asked == {("ssm:GetParameter", PARAMETER), ("cloudwatch:DescribeAlarms", ALARM), ("sns:Publish", TOPIC)}
     assert allowed == aws.asked | by_lambda | by_topic
+
+
+def test_a_system_log_needs_a_rule_of_no_more_days_than_asked_for(make_role):
+    ttls = {"query_log": "d + toIntervalDay(10)", "trace_log": "", "text_log": "d + toIntervalDay(11)"}
+    tables = [{"database": "system", "name": name, "ttl": ttl} for name, ttl in ttls.items()]
+    role = make_role("clickhouse_retention", __clickhouse_retention_disk={"tables": tables})
+    assert role.value("__clickhouse_retention_bad_logs") == [
+        "trace_log (for ever)",
+        "text_log (d + toIntervalDay(11))",
+    ]

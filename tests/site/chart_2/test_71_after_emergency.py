@@ -31,6 +31,7 @@ def test_leftovers_go_endless_logs_are_named_and_the_port_opens(site, lab):
         for name in ("trace_log", "query_log"):
             client.execute(f"DROP TABLE system.{name} SYNC")
     assert "trace_log (for ever)" in " ".join(run.output.split())
+    assert "query_log (" not in run.output
     assert "query_log_0" not in left and {"trace_log", "query_log"} <= left
     assert nodeport_rules(lab) == ["10.9.0.0/16"]
     service = lab.kubernetes().read_namespaced_service("langfuse-clickhouse-nodeport", "langfuse")
