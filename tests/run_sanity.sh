@@ -60,11 +60,11 @@ collection="$work/ansible_collections/llmops/langfuse"
 mkdir -p "$collection"
 (cd "$repository" && ansible-galaxy collection build --force --output-path "$work" >/dev/null)
 tar --extract --gzip --file "$work"/llmops-langfuse-*.tar.gz --directory "$collection"
-# Modules share amazon.aws's options and code, which ansible-test looks for beside the collection only.
-ln -s "$("$venv/bin/python" -c 'import ansible_collections.amazon as a; print(*a.__path__)')" "$work/ansible_collections/amazon"
-
-# What modules build on; ansible-test looks for it beside the collection only.
-ln -s "$("$venv/bin/python" -c 'import ansible_collections.amazon as a; print(a.__path__[0])')" "$work/ansible_collections/amazon"
+# Modules share other collections' options and code, which ansible-test looks for beside the collection only.
+for namespace in amazon kubernetes; do
+  found="$("$venv/bin/python" -c "import ansible_collections.$namespace as it; print(*it.__path__)")"
+  ln -s "$found" "$work/ansible_collections/$namespace"
+done
 
 cd "$collection"
 failed=0

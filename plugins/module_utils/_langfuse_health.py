@@ -64,7 +64,7 @@ class Health:
 
     def checks(self) -> list[Check]:
         """All of them."""
-        database = [self._migrations()] if self._database else []
+        database = [self._migrations(self._database)] if self._database else []
         return [*self._web(), *self._workers(), *database]
 
     def _web(self) -> list[Check]:
@@ -95,11 +95,10 @@ class Health:
             checks.append(Check(f"worker {_name(pod)} is ready", ready, _status(found), cure))
         return checks
 
-    def _migrations(self) -> Check:
-        assert self._database
+    def _migrations(self, connect: Callable[[], AbstractContextManager[Database]]) -> Check:
         name = "ClickHouse is migrated"
         try:
-            with self._database() as database:
+            with connect() as database:
                 rows = database.query(MIGRATIONS)
         except ClickHouseError as error:
             missing = error.code == UNKNOWN_TABLE

@@ -20,7 +20,7 @@ description:
     server put aside,
     and drop old partitions of O(tables), the oldest first.
   - No row younger than O(keep_days) is dropped. Before a partition goes, its rows are asked how old they are.
-  - It is the code that the role M(llmops.langfuse.clickhouse_retention#role) runs in a Lambda function on an alarm.
+  - It is the code that the role P(llmops.langfuse.clickhouse_retention#role) runs in a Lambda function on an alarm.
 notes:
   - Never runs DELETE, OPTIMIZE or a TTL that is materialised. They wait for space that is not there. The exception
     is O(rewrite_unpartitioned).

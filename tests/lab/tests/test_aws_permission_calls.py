@@ -194,6 +194,28 @@ def arn(service: str, name: str) -> str:
             ],
         ),
         ("resourcegroupstaggingapi", "get_resources", {}, [("tag:GetResources", "*")]),
+        (
+            "cloudwatch",
+            "describe_alarms",
+            {"AlarmNames": ["a", "b"]},
+            [
+                ("cloudwatch:DescribeAlarms", arn("cloudwatch", "alarm:a")),
+                ("cloudwatch:DescribeAlarms", arn("cloudwatch", "alarm:b")),
+            ],
+        ),
+        ("cloudwatch", "describe_alarms", {}, [("cloudwatch:DescribeAlarms", "*")]),
+        (
+            "cloudwatch",
+            "set_alarm_state",
+            {"AlarmName": "a", "StateValue": "OK", "StateReason": "r"},
+            [("cloudwatch:SetAlarmState", arn("cloudwatch", "alarm:a"))],
+        ),
+        (
+            "cloudwatch",
+            "get_dashboard",
+            {"DashboardName": "d"},
+            [("cloudwatch:GetDashboard", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/d")],
+        ),
         ("sns", "publish", {"TopicArn": arn("sns", "t"), "Message": "m"}, [("sns:Publish", arn("sns", "t"))]),
         (
             "events",

@@ -74,8 +74,37 @@ def test_full_disk_to_free_disk(lab, ear, disk: SmallDisk):
     # The alarm stands until the next figure; a look by the schedule then finds nothing to do, and says nothing.
     count = len(ear.said("ClickHouse disk"))
     assert f"{FUNCTION}-again" in emergency.fire_schedules(lab)
-    wait("the look", lambda: emergency.function_log(lab).count("START RequestId") > log.count("START RequestId"))
+    wait("the look", lambda: emergency.function_log(lab).count("END RequestId") > log.count("END RequestId"))
+    assert "Traceback" not in emergency.function_log(lab)
     assert len(ear.said("ClickHouse disk")) == count
+
+
+def test_failure_is_told_and_the_next_try_helps(lab, ear, disk: SmallDisk, password: str):
+    """A wrong password: three tries, then the topic hears of it and the event is kept; then the schedule's turn."""
+    ssm, cloudwatch = lab.client("ssm"), lab.client("cloudwatch")
+    disk.empty()
+    emergency.load_old_rows(lab, disk.client, MAJOR, days=120, rows_a_day=60)
+    disk.fill(95)
+    ssm.put_parameter(Name=PASSWORD, Value="wrong-password", Type="SecureString", Overwrite=True)
+    try:
+        for state in ("OK", "ALARM"):
+            cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="test")
+        failure = wait("the failure", lambda: ear.said("RetriesExhausted"))[0]
+    finally:
+        ssm.put_parameter(Name=PASSWORD, Value=password, Type="SecureString", Overwrite=True)
+    answer = json.loads(failure["Message"])["responsePayload"]
+    assert answer["errorType"] == "Refused"
+    assert "ClickHouse refuses user default: check the SSM parameter" in answer["errorMessage"]
+    assert "wrong-password" not in failure["Message"]
+    # The schedule's tries may have failed meanwhile as well.
+    letters = wait("the dead letter", lambda: [each for each in ear.dead_letters() if "alarmName" in each["detail"]])
+    assert letters[0]["detail"]["alarmName"] == ALARM
+    assert disk.percent > 91
+
+    cloudwatch.set_alarm_state(AlarmName=ALARM, StateValue="ALARM", StateReason="test")
+    emergency.fire_schedules(lab)
+    wait("a free disk", lambda: disk.percent <= 75)
+    wait("the message", lambda: len(ear.said("ClickHouse disk freed")) > 1)
 
 
 def test_short_relief_is_told(lab, ear, disk: SmallDisk):

@@ -175,7 +175,8 @@ def test_mutations_are_stopped_and_awaited(server: Server) -> None:
 
 def test_replaced_parts_go_first_and_the_setting_comes_back(server: Server) -> None:
     server.replaced, server.other = 1500, 6100
-    assert [action for action, _ in outcomes(run(server, dry_run=True))] == ["remove replaced parts", "drop partition"]
+    planned = [action for action, _error in outcomes(run(server, dry_run=True))]
+    assert planned == ["remove replaced parts", "drop partition"]
     assert server.sent == []
     report = run(server)
     assert outcomes(report) == [("remove replaced parts", "")]
@@ -239,13 +240,13 @@ def test_words_for_people() -> None:
 
 
 class Answers:
-    """urlopen, with what was asked."""
+    """An opener of URLs, with what was asked."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[urllib.request.Request] = []
 
-    def __call__(self, request: urllib.request.Request, timeout: float, context: ssl.SSLContext) -> Any:
+    def open(self, request: urllib.request.Request, timeout: float) -> Any:
         self.asked.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -270,8 +271,8 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def make(*answers: Any) -> tuple[relief.Kubernetes, Answers]:
         given = Answers(*answers)
-        monkeypatch.setattr(urllib.request, "urlopen", given)
-        monkeypatch.setattr(ssl, "create_default_context", lambda cadata: SimpleNamespace(verify_flags=0))
+        monkeypatch.setattr(urllib.request, "build_opener", lambda handler: given)
+        monkeypatch.setattr(ssl, "create_default_context", lambda cadata: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         return relief.Kubernetes("https://cluster", "a CA", "a token"), given
 
     return make

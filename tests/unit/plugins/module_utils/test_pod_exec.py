@@ -78,7 +78,11 @@ def test_no_pod_runs() -> None:
 
 def test_pods_cannot_be_listed() -> None:
     core = Core()
-    core.list_namespaced_pod = lambda *_, **__: (_ for _ in ()).throw(OSError("no route"))
+
+    def no_route(*args: Any, **options: Any) -> None:
+        raise OSError("no route")
+
+    core.list_namespaced_pod = no_route
     with pytest.raises(LangfuseError, match="does not list pods in namespace langfuse: no route"):
         shell(core, None)
 

@@ -30,7 +30,7 @@ class Shell:
     def run(self, command: Sequence[str], text: str) -> Ended:
         self.commands.append(command)
         self.inputs.append(text)
-        password, sql, end, _ = text.split("\n")
+        password, sql, end, _rest = text.split("\n")
         assert end == "\\q"
         if not is_of(self.roles[command[-1]], password, command[-1]):
             return Ended(2, "", f'psql: error: FATAL:  password authentication failed for user "{command[-1]}"')

@@ -287,6 +287,12 @@ class _Place:
             return [name]
         return [self._arn("cloudformation", f"stack/{name}/*")] if name else self._arns()
 
+    def _cloudwatch(self) -> list[str]:
+        if self._p.get("DashboardName"):
+            return [f"arn:aws:cloudwatch::{self._account}:dashboard/{self._p['DashboardName']}"]
+        names = self._p.get("AlarmNames") or [self._p.get("AlarmName")]
+        return [self._arn("cloudwatch", f"alarm:{name}") for name in names if name] or self._arns()
+
     def _ec2(self) -> list[str]:
         if self._call.operation.startswith("Describe"):
             return []
