@@ -255,6 +255,15 @@ CASES = [
     ),
     (
         "clickhouse_retention",
+        {
+            "clickhouse_retention_nodeport_enabled": True,
+            "clickhouse_retention_nodeport_networks": ["10.0.0.0/8"],
+            "langfuse_external_clickhouse": {"host": "clickhouse.example.com"},
+        },
+        "clickhouse_retention_nodeport_enabled is true: only the ClickHouse of the chart",
+    ),
+    (
+        "clickhouse_retention",
         {"clickhouse_retention_nodeport_networks": ["office"]},
         "clickhouse_retention_nodeport_networks holds office:",
     ),

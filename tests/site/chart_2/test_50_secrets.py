@@ -60,6 +60,17 @@ def test_rotation_reaches_stores_and_readers(site, lab):
     assert old == before["redis-password"]
 
 
+def test_two_runs_at_once_make_one_value(site, lab):
+    lab.client("ssm").delete_parameter(Name=f"{PREFIX}/nextauth-secret")
+    started = [site.start("site", "--tags", "secrets", name=f"secrets-at-once-{number}") for number in (1, 2)]
+    codes = [process.wait(timeout=900) for process, _log in started]
+    assert codes == [0, 0], [log.read_text()[-3000:] for _process, log in started]
+    history = lab.client("ssm").get_parameter_history(Name=f"{PREFIX}/nextauth-secret", WithDecryption=True)
+    (version,) = history["Parameters"]
+    secret = lab.kubernetes().read_namespaced_secret("langfuse-secrets", "langfuse")
+    assert base64.b64decode(secret.data["nextauth-secret"]).decode() == version["Value"]
+
+
 def test_the_run_after_it_changes_nothing(site, lab):
     running = pods(lab)
     run = site.run("site", "--tags", "secrets", name="secrets-after").ok()

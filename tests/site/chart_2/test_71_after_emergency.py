@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 from langfuse_lab.clickhouse.client import Client
 
 PORT = 30123
@@ -36,6 +38,26 @@ def test_leftovers_go_endless_logs_are_named_and_the_port_opens(site, lab):
     assert nodeport_rules(lab) == ["10.9.0.0/16"]
     service = lab.kubernetes().read_namespaced_service("langfuse-clickhouse-nodeport", "langfuse")
     assert service.spec.ports[0].node_port == PORT
+
+
+def retention_elsewhere(site, lab, name: str, port: int):
+    """What the role would do with a ClickHouse of the user's own, which is the lab's by its address."""
+    own = {"host": "127.0.0.1", "native_port": port, "tls": False}
+    more = json.dumps({"langfuse_external_clickhouse": own, "clickhouse_retention_days": 31})
+    return site.run("site", "--tags", "clickhouse_retention", "--check", "-e", more, name=name)
+
+
+def test_an_own_clickhouse_is_reached_by_its_address_and_has_no_emergency(site, lab):
+    run = retention_elsewhere(site, lab, "retention-own", lab.config["ports"]["clickhouse_native"]).ok()
+    tasks = " ".join(run.changed_tasks)
+    assert "TTL | Keep the rules of the bulk tables" in tasks
+    assert "Emergency | Let its function reach ClickHouse" in tasks, "its rights would go"
+
+
+def test_an_own_clickhouse_that_does_not_answer_is_named(site, lab):
+    run = retention_elsewhere(site, lab, "retention-away", 1)
+    assert run.code != 0
+    assert "127.0.0.1:1" in run.output
 
 
 def test_a_plain_run_closes_the_port_and_changes_nothing_else(site, lab):
