@@ -2,7 +2,8 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Everything but what is nightly, in two lanes side by side: the site with chart major 2; and what needs no lab, then the site with chart major 1.
+# Everything but what is nightly, in two lanes side by side: the site with chart major 2, then in VPCs and clusters that stand; and what needs
+# no lab, then the site with chart major 1, then a cluster's changes.
 # Each lane's output goes to a file and is shown when the lane ends.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -22,8 +23,8 @@ lane() { # NAME COMMAND...
 started=$SECONDS
 trap 'kill 0' INT TERM
 echo "Logs of the two lanes: $out/site.log and $out/checks.log"
-lane site "run_site.sh chart_2" & site=$!
-lane checks run_lint.sh run_unit.sh run_sanity.sh "run_site.sh chart_1" & checks=$!
+lane site "run_site.sh chart_2" "run_site.sh adopted" & site=$!
+lane checks run_lint.sh run_unit.sh run_sanity.sh "run_site.sh chart_1" "run_site.sh cluster" & checks=$!
 
 failed=0
 for pair in "checks:$checks" "site:$site"; do

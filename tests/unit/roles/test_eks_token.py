@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import importlib.util
+import json
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,3 +55,65 @@ def test_client_renews_before_eks_refuses(helper):
     until = datetime.datetime.strptime(status["expirationTimestamp"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
     left = until - datetime.datetime.now(datetime.UTC)
     assert datetime.timedelta(minutes=10) < left < datetime.timedelta(minutes=15)
+
+
+@pytest.fixture
+def asked(helper, monkeypatch, tmp_path, capsys):
+    """Run the helper as a kubeconfig does, beside a file of its own; its tokens are numbered."""
+    monkeypatch.setattr(helper, "__file__", str(tmp_path / "eks_token.py"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    tokens = iter("abc")
+    monkeypatch.setattr(helper, "token", lambda region, cluster: next(tokens))
+
+    def ask(cluster="langfuse"):
+        helper.main("ap-south-1", cluster)
+        return json.loads(capsys.readouterr().out)["status"]["token"]
+
+    return ask
+
+
+def test_a_token_is_kept_for_the_next_client_and_for_nobody_else(asked, tmp_path):
+    assert [asked(), asked()] == ["a", "a"]
+    assert (tmp_path / "eks_token.json").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["eks_token.json"]
+
+
+@pytest.mark.parametrize("what", ["cluster", "key", "credentials file"])
+def test_another_question_gets_a_token_of_its_own(asked, monkeypatch, tmp_path, what):
+    assert asked() == "a"
+    if what == "key":
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    if what == "credentials file":
+        (tmp_path / "credentials").write_text("[default]\n")
+    assert asked("another" if what == "cluster" else "langfuse") == "b"
+
+
+@pytest.mark.parametrize(("minutes", "token"), [(13.9, "a"), (1.9, "b"), (-5, "b")])
+def test_a_token_is_renewed_before_its_end(asked, tmp_path, minutes, token):
+    asked()
+    file = tmp_path / "eks_token.json"
+    found = json.loads(file.read_text())
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
+    found["credential"]["status"]["expirationTimestamp"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    file.write_text(json.dumps(found))
+    assert asked() == token
+
+
+def test_a_broken_file_is_written_anew(asked, tmp_path):
+    (tmp_path / "eks_token.json").write_text('{"question": 1')
+    assert [asked(), asked()] == ["a", "a"]
+
+
+def test_where_nothing_can_be_written_each_client_makes_its_own(asked, helper, monkeypatch, tmp_path):
+    monkeypatch.setattr(helper, "__file__", str(tmp_path / "missing" / "eks_token.py"))
+    assert [asked(), asked()] == ["a", "b"]
+
+
+def test_without_credentials_it_says_so_in_a_line(helper, monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(SystemExit, match="No EKS token: Unable to locate credentials"):
+        helper.made("ap-south-1", "langfuse")
