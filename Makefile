@@ -51,6 +51,10 @@ nightly: test ## make test, then sanity and units with the newer Ansible line on
 	@$(in_venv) tests/run_sanity.sh 3.13
 	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:.build pytest tests/lab/tests/test_disk_relief_property.py
 
+.PHONY: faults
+faults: setup ## Bad days of AWS, and SIGKILL at KILLS (50) random moments: hours
+	@$(in_venv) tests/run_site.sh faults
+
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
 	@$(in_venv) tests/run_lint.sh
