@@ -1,0 +1,110 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seconds of the site, first and without changes, against a runbook's commands and the bare reads of one process.
+
+Usage: bench.py [--runs 5] [--report FILE]. Exits 1 when a goal is missed. Medians; the three take turns, so that what
+else the computer does meets all of them. AWS, EKS and Langfuse answer at once here: on AWS the waits that all three
+share come on top.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import reads
+import runbook
+
+ROOT = Path(__file__).parents[3]
+GOALS = {"runbook": 0.8, "reads": 4.0}
+RECAP = re.compile(r"^localhost +: ok=(\d+) +changed=(\d+)", re.M)
+ROLE = re.compile(r"^(\w+) -+ ([\d.]+)s$", re.M)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    call()
+    return time.monotonic() - begun
+
+
+def site() -> str:
+    """Run the whole site; what it printed, with the seconds of each role at its end."""
+    command = ["ansible-playbook", "-i", "inventories/local", "playbooks/site.yml"]
+    more = {"ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_roles"}
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stdout[-4000:])
+    return done.stdout
+
+
+def by_commands(commands: list[list[str]]) -> None:
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{' '.join(command[:6])} …: {done.stderr}")
+
+
+def report(first: float, times: dict[str, list[float]], roles: dict[str, float], count: int, tasks: str) -> str:
+    """Markdown, with a bar for each."""
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    most = max(medians.values())
+    lines = ["# The whole site, without changes", "", f"Medians of {len(times['site'])} runs, in seconds.", ""]
+    lines += ["| what | seconds | site / this | goal | |", "|---|---|---|---|---|"]
+    names = {"site": f"the site, {tasks} tasks", "runbook": f"a runbook of {count} commands", "reads": "the bare reads"}
+    for name, text in names.items():
+        ratio, goal = medians["site"] / medians[name], GOALS.get(name)
+        bar = "█" * max(1, round(30 * medians[name] / most))
+        lines.append(f"| {text} | {medians[name]:.1f} | {ratio:.2f} | {f'≤ {goal}' if goal else ''} | {bar} |")
+    lines += ["", f"First run on an empty account: {first:.0f} s.", "", "| role | seconds |", "|---|---|"]
+    lines += [f"| {role} | {spent:.1f} |" for role, spent in sorted(roles.items(), key=lambda item: -item[1])]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--report", type=Path)
+    options = parser.parse_args()
+    lab = json.loads(Path(os.environ["LAB_DIR"], "config.json").read_text())
+    first = seconds(site)
+    times: dict[str, list[float]] = {"site": [], "runbook": [], "reads": []}
+    shares: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        commands = runbook.commands(Path(folder), f"http://127.0.0.1:{lab['ports']['clickhouse_http']}")
+        by_commands(commands)  # its own field manager and revisions are there from now on
+        site()  # and the site has taken back what was its own
+        for _run in range(options.runs):
+            begun = time.monotonic()
+            printed = site()
+            times["site"].append(time.monotonic() - begun)
+            ok, changed = RECAP.search(printed).groups()
+            if changed != "0":
+                sys.exit(f"The run changed something:\n{printed[-4000:]}")
+            for role, spent in ROLE.findall(printed):
+                shares.setdefault(role, []).append(float(spent))
+            times["runbook"].append(seconds(lambda: by_commands(commands)))
+            times["reads"].append(seconds(lambda: reads.in_a_process_of_its_own()))
+    roles = {role: statistics.median(values) for role, values in shares.items() if role not in ("total",)}
+    text = report(first, times, roles, len(commands), ok)
+    print(text)
+    if options.report:
+        options.report.write_text(text)
+    site_seconds = statistics.median(times["site"])
+    missed = [name for name, goal in GOALS.items() if site_seconds > goal * statistics.median(times[name])]
+    for name in missed:
+        print(f"Missed: at most {GOALS[name]} times the {name}.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
