@@ -68,8 +68,9 @@ bench: setup ## Benchmarks, each with its goal
 	@for bench in tests/bench/*/run.sh; do $(in_venv) "$$bench" || exit; done
 
 .PHONY: sanity
-sanity: setup ## ansible-test sanity and units on the built collection
+sanity: setup ## ansible-test sanity and units on the built collection, and Galaxy's importer
 	@$(in_venv) tests/run_sanity.sh
+	@$(in_venv) tests/run_importer.sh
 
 .PHONY: clean
 clean: ## Stop the lab and remove everything that was built in this checkout
