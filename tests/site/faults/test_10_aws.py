@@ -19,7 +19,7 @@ CALLED_BY = {
     "eks": "addons",
     "ec2": "cluster",
     "acm": "ingress",
-    "elasticloadbalancing": "ingress",
+    "elasticloadbalancing": "monitoring",
     "lambda": "clickhouse_retention",
 }
 FOR_GOOD = 10_000

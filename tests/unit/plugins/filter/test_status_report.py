@@ -1,0 +1,235 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The status report: each part's verdict, what is missing, the table and the page."""
+
+from __future__ import annotations
+
+import copy
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.llmops.langfuse.plugins.filter.status_report import FilterModule, status_report
+
+NOW = "2026-11-26T19:00:00Z"
+ARN = "arn:aws:acm:ap-south-1:123456789012:certificate/one"
+
+
+def named(name: str, **more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, **more}
+
+
+HEALTHY: dict[str, Any] = {
+    "release": {"chart": "langfuse-2.0.1", "app_version": "4.16.0", "status": "deployed", "revision": 3},
+    "health": [{"name": "web is ready", "ok": True, "found": "OK"}],
+    "workloads": [named("langfuse-web", spec={"replicas": 2}, status={"readyReplicas": 2})],
+    "autoscalers": [named("langfuse-worker", spec={"minReplicas": 1, "maxReplicas": 3}, status={"currentReplicas": 2})],
+    "claims": [
+        {
+            "name": "data-0",
+            "state": "ok",
+            "used_percent": 41.6,
+            "requested": "200Gi",
+            "days_until_full": 90.2,
+            "reason": None,
+            "capacity_bytes": 200 * 2**30,
+        }
+    ],
+    "tables": {
+        "disks": [{"name": "default", "used_percent": 41.6, "total_bytes": 200 * 2**30}],
+        "tables": [
+            {
+                "database": "default",
+                "name": "traces",
+                "bytes": 3 * 2**20,
+                "ttl": "toDateTime(timestamp) + toIntervalDay(30)",
+            },
+            {"database": "system", "name": "query_log", "bytes": 2**20, "ttl": ""},
+        ],
+        "wanted": {"traces": "30d"},
+    },
+    "ingresses": [
+        {
+            "metadata": {
+                "name": "langfuse-external",
+                "annotations": {"alb.ingress.kubernetes.io/certificate-arn": ARN},
+            },
+            "status": {"loadBalancer": {"ingress": [{"hostname": "k8s-prod.elb.amazonaws.com"}]}},
+        }
+    ],
+    "certificates": [
+        {
+            "certificate_arn": ARN,
+            "domain_name": "langfuse.example.com",
+            "status": "ISSUED",
+            "not_after": "2027-01-25T19:00:00+00:00",
+        }
+    ],
+    "alarms": [
+        {
+            "alarm_name": "langfuse-clickhouse-disk",
+            "state_value": "OK",
+            "state_updated_timestamp": "2026-11-20T01:02:03+00:00",
+        }
+    ],
+    "emergency": {"function": "langfuse-clickhouse-relief", "alarm": "langfuse-clickhouse-disk"},
+    "nodes": ["t4g.medium", "t4g.medium", "t4g.medium", "r7g.xlarge"],
+}
+
+
+def report(change: Any = None, **options: Any) -> dict[str, Any]:
+    found = copy.deepcopy(HEALTHY)
+    if change:
+        change(found)
+    return status_report(found, name="langfuse", region="ap-south-1", now=NOW, **options)
+
+
+def lines_with(text: str, made: dict[str, Any]) -> list[str]:
+    return [" ".join(line.split()) for line in made["lines"] if text in line]
+
+
+def test_all_well() -> None:
+    made = report()
+    assert (made["verdict"], made["reasons"]) == ("healthy", [])
+    assert lines_with("data-0", made) == ["data-0 42 % of 200Gi, full in 90 days"]
+    assert lines_with("langfuse.example.com", made) == ["langfuse.example.com ISSUED, 60 days left"]
+    assert lines_with("traces", made) == ["traces kept 30 days"]
+    assert made["lines"][-1] == "All in all: healthy"
+
+
+CASES: list[tuple[str, Any, str, str]] = [
+    ("release is gone", lambda f: f.update(release={}), "broken", "langfuse is not installed"),
+    ("release failed", lambda f: f["release"].update(status="failed"), "broken", "langfuse is failed"),
+    ("web is down", lambda f: f["health"][0].update(ok=False, found="503"), "broken", "web is ready fails: 503"),
+    ("no pod", lambda f: f["workloads"][0].update(status={}), "broken", "langfuse-web has no ready pod"),
+    ("scaled to nothing", lambda f: f["workloads"][0]["spec"].update(replicas=0), "broken", "is scaled to nothing"),
+    (
+        "one of two",
+        lambda f: f["workloads"][0].update(status={"readyReplicas": 1}),
+        "degraded",
+        "has 1 of 2 pods ready",
+    ),
+    ("no workload", lambda f: f.update(workloads=[]), "broken", "pods are not there"),
+    ("at its most", lambda f: f["autoscalers"][0]["status"].update(currentReplicas=3), "degraded", "is at its most"),
+    (
+        "does not scale",
+        lambda f: f["autoscalers"][0]["status"].update(
+            conditions=[{"type": "ScalingActive", "status": "False", "message": "no metrics"}]
+        ),
+        "degraded",
+        "does not scale: no metrics",
+    ),
+    (
+        "claim warns",
+        lambda f: f["claims"][0].update(state="warning", reason="84 % is used"),
+        "degraded",
+        "84 % is used",
+    ),
+    ("claim is full", lambda f: f["claims"][0].update(state="critical", reason="95 %"), "broken", "data-0 95 %"),
+    (
+        "claim unknown",
+        lambda f: f["claims"][0].update(state="unknown", used_percent=None, days_until_full=None, reason="no node"),
+        "degraded",
+        "data-0 no node",
+    ),
+    ("full soon", lambda f: f["claims"][0].update(days_until_full=9.5), "degraded", "is full in 10 days"),
+    (
+        "no rule",
+        lambda f: f["tables"]["tables"][0].update(ttl=""),
+        "degraded",
+        "traces is kept for ever, wanted are 30 days",
+    ),
+    (
+        "another rule",
+        lambda f: f["tables"]["tables"][0].update(ttl="d + toIntervalDay(90)"),
+        "degraded",
+        "traces is kept 90 days, wanted are 30 days",
+    ),
+    ("no table", lambda f: f["tables"].update(tables=[]), "degraded", "traces is not there"),
+    ("disk", lambda f: f["tables"]["disks"][0].update(used_percent=92), "broken", "disk default is 92 % full"),
+    ("no address", lambda f: f["ingresses"][0].update(status={}), "broken", "langfuse-external has no address"),
+    (
+        "certificate ends",
+        lambda f: f["certificates"][0].update(not_after="2026-12-06T20:00:00+00:00"),
+        "degraded",
+        "is ISSUED, 10 days left",
+    ),
+    ("certificate pends", lambda f: f["certificates"][0].update(status="PENDING_VALIDATION"), "broken", "PENDING"),
+    ("certificate is gone", lambda f: f.update(certificates=[]), "broken", "is not in this account and region"),
+    ("alarm", lambda f: f["alarms"].append({"alarm_name": "x", "state_value": "ALARM"}), "degraded", "x goes off"),
+    ("emergency runs", lambda f: f["alarms"][0].update(state_value="ALARM"), "broken", "disk is over its limit"),
+    ("no function", lambda f: f["emergency"].update(function=""), "degraded", "nothing frees a full disk"),
+]
+
+
+@pytest.mark.parametrize(("change", "verdict", "reason"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_what_is_wrong_is_said(change: Any, verdict: str, reason: str) -> None:
+    made = report(change)
+    assert made["verdict"] == verdict
+    assert [each for each in made["reasons"] if reason in each]
+
+
+@pytest.mark.parametrize("part", HEALTHY)
+def test_a_part_that_was_not_read_is_unknown_and_not_left_out(part: str) -> None:
+    made = report(lambda found: found.pop(part), unknown={part: "it does\nnot answer"})
+    assert made["verdict"] == "degraded"
+    assert "unknown: it does not answer" in "\n".join(made["lines"])
+    assert "it does not answer" in made["page"]
+
+
+def test_nothing_was_read() -> None:
+    made = status_report({}, name="langfuse", region="x", now=NOW, unknown={"platform": "no credentials"})
+    assert made["verdict"] == "broken"
+    assert len(lines_with("broken: no credentials", made)) == len(HEALTHY)
+
+
+def test_cost_is_listed_without_prices_and_added_up_with_them() -> None:
+    listed = "1 x control plane, 3 x t4g.medium, 1 x r7g.xlarge, 1 x nat gateway, 1 x load balancer, 200 GiB of claims"
+    assert lines_with("billed", report()) == [f"billed {listed}; set status_prices for an estimate"]
+    hours = {"control_plane": 0.1, "t4g.medium": 0.02, "r7g.xlarge": 0.2, "nat_gateway": 0.05}
+    assert "lacks load_balancer, gib_month" in lines_with("billed", report(prices={"hours": hours}))[0]
+    prices = {"date": "2026-11-01", "hours": {**hours, "load_balancer": 0.03}, "gib_month": 0.1}
+    # (0.1 + 3 x 0.02 + 0.2 + 0.05 + 0.03) x 730 h + 200 x 0.1
+    assert lines_with("estimate", report(prices=prices))[0].startswith("estimate 341 USD for 1 x control plane")
+
+
+class Page(HTMLParser):
+    """The page's words, and the widths of its bars."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.bars: list[tuple[str, float]] = []
+        self.outside: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        given = dict(attrs)
+        if tag == "rect":
+            self.bars.append((given["class"], float(given["width"])))
+        self.outside += [given[key] for key in ("src", "href") if key in given]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_the_page_shows_figures_and_needs_no_network() -> None:
+    shown = Page(report()["page"])
+    text = " ".join(shown.words)
+    assert "42 %" in text and "3 MiB" in text and "30 days" in text and "healthy" in text
+    assert ("ok", 149.8) in shown.bars  # 41.6 % of 360
+    assert shown.outside == [] and "url(" not in report()["page"] and "@import" not in report()["page"]
+
+
+def test_words_of_others_are_escaped() -> None:
+    evil = "<script>alert(1)</script>"
+    made = report(lambda found: (found["claims"][0].update(name=evil), found["health"][0].update(ok=False, found=evil)))
+    assert "<script>" not in made["page"] and "&lt;script&gt;" in made["page"]
+
+
+def test_as_a_filter() -> None:
+    assert FilterModule().filters() == {"status_report": status_report}
+    with pytest.raises(AnsibleFilterError, match="not str"):
+        status_report("x", name="a", region="b", now=NOW)  # type: ignore[arg-type]
