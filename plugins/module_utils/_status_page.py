@@ -129,12 +129,12 @@ def _bars(figures: list[tuple[str, float | None, str, str]], most: float, marks:
     for number, (name, value, text, kind) in enumerate(figures):
         top = number * height
         length = width if value is None else width * min(value / most, 1) if most else 0
-        bar = (
+        filled = (
             f'<rect class="{kind}" x="0" y="{top + 16}" width="{length:.1f}" height="10"/>' if value is not None else ""
         )
         drawn.append(
             f'<text x="0" y="{top + 12}">{escape(name)}</text><text x="{width}" y="{top + 12}" text-anchor="end">'
-            f'{escape(text)}</text><rect class="track" x="0" y="{top + 16}" width="{width}" height="10"/>{bar}'
+            f'{escape(text)}</text><rect class="track" x="0" y="{top + 16}" width="{width}" height="10"/>{filled}'
         )
     whole = len(figures) * height
     if marks:
