@@ -14,7 +14,7 @@ roles=("$@")
 if [ $# = 0 ]; then
   mapfile -t roles < <(sed -n 's/.*role: llmops\.langfuse\.\([a-z_]*\),.*/\1/p' playbooks/site.yml)
 fi
-# A run that died left its lab.
+trap 'PYTHONPATH=tests/lab python -m langfuse_lab down' EXIT
 PYTHONPATH=tests/lab python -m langfuse_lab down
 rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"
-molecule test --report "${roles[@]/#/--scenario-name=}"
+molecule test "${roles[@]/#/--scenario-name=}"
