@@ -63,6 +63,10 @@ lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
 unit: setup ## Unit tests: plugins, templates, lab, repository
 	@$(in_venv) tests/run_unit.sh
 
+.PHONY: molecule
+molecule: setup ## One molecule scenario for each role, on a lab of their own
+	@$(in_venv) tests/run_molecule.sh
+
 .PHONY: bench
 bench: setup ## Benchmarks, each with its goal
 	@for bench in tests/bench/*/run.sh; do $(in_venv) "$$bench" || exit; done

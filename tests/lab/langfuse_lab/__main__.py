@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
     building = commands.add_parser("build", help="Build the programs unless they are there; print their folder.")
     building.set_defaults(run=_build)
-    command("up", _up, "Start what is not up, and wait for it.")
+    up = command("up", _up, "Start what is not up, and wait for it.")
+    up.add_argument("--only", choices=["aws"], help="start this part alone, for a cluster that is not the lab's")
     down = command("down", _down, "Stop everything and remove the lab's data.")
     down.add_argument(
         "--keep",
@@ -90,8 +91,8 @@ def _up(options: argparse.Namespace) -> int:
     config.make_directory(directory)
     with _locked(directory):
         lab = _running(directory)
-        if not lab or Supervisor(lab, _parts(lab)).down():
-            lab = _start(directory, lab)
+        if not lab or Supervisor(lab, _parts(lab, options.only)).down():
+            lab = _start(directory, lab, options.only)
         _write_environment(lab)
     print(f"The lab is up. Use it with:  source {lab.directory / 'env'}")
     return 0
@@ -111,7 +112,7 @@ def _running(directory: Path) -> Lab | None:
     return lab
 
 
-def _start(directory: Path, running: Lab | None) -> Lab:
+def _start(directory: Path, running: Lab | None, only: str | None) -> Lab:
     """Start a lab, or what is missing of the running one, with the programs of the present sources; return the lab."""
     began = time.monotonic()
     with _locked(build.cache()):  # two labs that start at the same time must not find the same ports free
@@ -119,14 +120,14 @@ def _start(directory: Path, running: Lab | None) -> Lab:
         lab = dataclasses.replace(running, bin_dir=binaries) if running else config.plan(directory, binaries)
         build.ensure(binaries)
         config.write(lab)
-        parts = Supervisor(lab, _parts(lab))
+        parts = Supervisor(lab, _parts(lab, only))
         down = parts.down()
         if len(down) < len(parts.parts):
             print(f"Not up: {', '.join(down)}. Starting what is missing.", flush=True)
         kubernetes.prepare(lab)
         started = parts.start()
     print(f"Started in {time.monotonic() - began:.1f} s: {', '.join(started)}.")
-    if "aws" in started and "etcd" not in started:
+    if "aws" in started and "etcd" not in started and not only:
         print("AWS starts empty while Kubernetes remembers: run the site playbook again, or down and up.")
     return lab
 
@@ -160,7 +161,7 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parts(lab: Lab) -> list[Part]:
+def _parts(lab: Lab, only: str | None = None) -> list[Part]:
     python = [
         Part(
             name,
@@ -170,7 +171,7 @@ def _parts(lab: Lab) -> list[Part]:
         )
         for name, (port, path, needs) in PYTHON_PARTS.items()
     ]
-    return [*python, *kubernetes.parts(lab)]
+    return [part for part in [*python, *kubernetes.parts(lab)] if only in (None, part.name)]
 
 
 def _existing(options: argparse.Namespace) -> Lab:
