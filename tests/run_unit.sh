@@ -12,5 +12,5 @@ export PATH=$programs:$PATH
 
 PYTHONPATH=$collections pytest -n 2 .build/ansible_collections/llmops/langfuse/tests/unit \
   --cov=ansible_collections.llmops.langfuse.plugins --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
-PYTHONPATH=$collections pytest -n 2 tests/repo
+PYTHONPATH=tests/lab:$collections pytest -n 2 tests/repo
 PYTHONPATH=tests/lab:$collections pytest -n 2 --dist loadfile tests/lab/tests

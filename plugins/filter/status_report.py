@@ -25,7 +25,8 @@ options:
   _input:
     description:
       - What was read, by part. Known are C(release), C(health), C(workloads), C(autoscalers), C(claims), C(tables),
-        C(ingresses), C(alarms), C(certificates), C(emergency) and C(nodes), each as its module returns it.
+        C(ingresses), C(alarms) (the names that are C(wanted), the alarms that were C(found)), C(certificates),
+        C(emergency) and C(nodes), each as its module returns it.
       - A part that is neither here nor in O(unknown) is unknown without a reason.
     type: dict
     required: true

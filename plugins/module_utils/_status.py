@@ -78,9 +78,9 @@ def assess(found: Object, unknown: dict[str, str], prices: Object, now: str) -> 
         "claims": ("Volumes", _claims),
         "tables": ("ClickHouse's tables", _tables),
         "ingresses": ("Load balancers", _ingresses),
-        "certificates": ("Certificates", lambda given: _certificates(given, found.get("ingresses") or [], time)),
+        "certificates": ("Certificates", lambda given: _certificates(given, found.get("ingresses"), time)),
         "alarms": ("Alarms", _alarms),
-        "emergency": ("Emergency", lambda given: _emergency(given, found.get("alarms") or [])),
+        "emergency": ("Emergency", lambda given: _emergency(given, found.get("alarms"))),
         "nodes": ("Cost a month", lambda given: cost(given, found, prices)),
     }
     parts = []
@@ -173,14 +173,11 @@ def _tables(server: Object) -> Part:
         state = BROKEN if percent >= CRITICAL_PERCENT else DEGRADED if percent >= WARNING_PERCENT else OK
         text = f"{percent:.0f} % of {disk['total_bytes'] / GIB:.0f} GiB"
         part.rows.append(Row(f"disk {disk['name']}", text, state, "" if state == OK else f"is {percent:.0f} % full"))
-    there = {
-        each["name"]: each for each in server["tables"] if each["database"] not in ("system", "information_schema")
-    }
-    for name, keep in server["wanted"].items():
-        part.rows.append(_rule(name, int(str(keep).removesuffix("d")), there.get(name)))
+    wanted = {name: int(str(keep).removesuffix("d")) for name, keep in server["wanted"].items()}
+    there = {each["name"]: each for each in server["tables"] if each["database"] == server["database"]}
+    part.rows += [_rule(name, days, there.get(name)) for name, days in wanted.items()]
     for each in server["tables"]:
-        wanted = server["wanted"].get(each["name"]) if each["database"] != "system" else None
-        days = int(str(wanted).removesuffix("d")) if wanted else None
+        days = wanted.get(each["name"]) if each["database"] == server["database"] else None
         name = f"{each['database']}.{each['name']}"
         part.figures.append({"name": name, "bytes": each["bytes"], "days": _days(each.get("ttl")), "wanted": days})
     return part
@@ -216,8 +213,12 @@ def _ingresses(ingresses: list[Object]) -> Part:
     return Part("", rows or [Row("load balancers", "none", BROKEN, "are not there")])
 
 
-def _certificates(certificates: list[Object], ingresses: list[Object], now: datetime.datetime) -> Part:
+def _certificates(certificates: list[Object], ingresses: list[Object] | None, now: datetime.datetime) -> Part:
     """Those that the Ingresses name."""
+    if ingresses is None:
+        return Part(
+            "", [Row("certificates", "unknown", UNKNOWN, "in use are named by the Ingresses, which were not read")]
+        )
     notes = [(each["metadata"].get("annotations") or {}) for each in ingresses]
     used = {
         arn for note in notes for arn in note.get("alb.ingress.kubernetes.io/certificate-arn", "").split(",") if arn
@@ -237,36 +238,42 @@ def _certificates(certificates: list[Object], ingresses: list[Object], now: date
     return Part("", rows or [Row("", "none in use")])
 
 
-def _alarms(alarms: list[Object]) -> Part:
-    rows = []
-    for each in sorted(alarms, key=lambda alarm: str(alarm["alarm_name"])):
-        value = str(each["state_value"])
-        goes = value == "ALARM"
-        since = f" since {each['state_updated_timestamp']}" if each.get("state_updated_timestamp") else ""
-        rows.append(Row(each["alarm_name"], f"{value}{since}", DEGRADED if goes else OK, "goes off" if goes else ""))
+def _alarms(alarms: Object) -> Part:
+    """Those of the monitoring stack; others may have names that begin alike."""
+    there = {str(each["alarm_name"]): each for each in alarms["found"]}
+    rows = [_alarm(name, there.get(name)) for name in sorted(alarms["wanted"])]
     return Part("", rows or [Row("alarms", "none", DEGRADED, "are not there, so nobody hears of a full volume")])
 
 
-def _emergency(emergency: Object, alarms: list[Object]) -> Part:
+def _alarm(name: str, alarm: Object | None) -> Row:
+    if alarm is None:
+        return Row(name, "not there", DEGRADED, "is not there: somebody deleted it")
+    since = alarm.get("state_updated_timestamp")
+    text = f"{alarm['state_value']} since {since}" if since else str(alarm["state_value"])
+    if alarm["state_value"] == "ALARM":
+        return Row(name, text, DEGRADED, "goes off")
+    # A load balancer without requests has no figures; a volume always has.
+    if alarm["state_value"] == "INSUFFICIENT_DATA" and not str(alarm.get("namespace")).startswith("AWS/"):
+        return Row(name, text, UNKNOWN, "gets no figures, so it cannot go off")
+    return Row(name, text)
+
+
+def _emergency(emergency: Object, alarms: Object | None) -> Part:
     """The function that frees ClickHouse's disk, and when its alarm last changed."""
-    if not emergency["function"]:
+    name = emergency["function"]
+    if not name:
         return Part("", [Row("function", "none", DEGRADED, "is not there, so nothing frees a full disk")])
-    alarm = next((each for each in alarms if each["alarm_name"] == emergency["alarm"]), None)
+    if alarms is None:
+        return Part("", [Row(name, "unknown", UNKNOWN, "has an alarm that was not read")])
+    alarm = next((each for each in alarms["found"] if each["alarm_name"] == emergency["alarm"]), None)
     if not alarm:
-        return Part("", [Row(emergency["function"], "its alarm is not there", DEGRADED, "has no alarm that starts it")])
-    goes = alarm["state_value"] == "ALARM"
-    text = f"{'runs' if goes else 'idle'} since {alarm.get('state_updated_timestamp') or 'it was made'}"
-    return Part(
-        "",
-        [
-            Row(
-                emergency["function"],
-                text,
-                BROKEN if goes else OK,
-                "runs: ClickHouse's disk is over its limit" if goes else "",
-            )
-        ],
-    )
+        return Part("", [Row(name, "its alarm is not there", DEGRADED, "has no alarm that starts it")])
+    since = f"since {alarm.get('state_updated_timestamp') or 'it was made'}"
+    if alarm["state_value"] == "ALARM":
+        return Part("", [Row(name, f"runs {since}", BROKEN, "runs: ClickHouse's disk is over its limit")])
+    if alarm["state_value"] != "OK":
+        return Part("", [Row(name, f"unknown {since}", UNKNOWN, "has an alarm without figures, which cannot start it")])
+    return Part("", [Row(name, f"idle {since}")])
 
 
 def cost(nodes: list[str], found: Object, prices: Object) -> Part:
@@ -276,9 +283,12 @@ def cost(nodes: list[str], found: Object, prices: Object) -> Part:
     :param prices: `date`, `gib_month` of gp3, and `hours` by instance type and of control_plane, nat_gateway and
         load_balancer.
     """
+    unread = " and ".join(key for key in ("ingresses", "claims") if key not in found)
+    if unread:
+        return Part("", [Row("billed", "unknown", UNKNOWN, f"is not known without the {unread}, which were not read")])
     counted = Counter(nodes)
-    things = {"control_plane": 1, **counted, "nat_gateway": 1, "load_balancer": len(found.get("ingresses") or [])}
-    gib = sum((each.get("capacity_bytes") or 0) / GIB for each in found.get("claims") or [])
+    things = {"control_plane": 1, **counted, "nat_gateway": 1, "load_balancer": len(found["ingresses"])}
+    gib = sum((each.get("capacity_bytes") or 0) / GIB for each in found["claims"])
     listed = ", ".join(f"{count} x {name.replace('_', ' ')}" for name, count in things.items() if count)
     listed += f", {gib:.0f} GiB of claims"
     missing = [name for name, count in things.items() if count and name not in (prices.get("hours") or {})]

@@ -20,7 +20,7 @@ MOST_TABLES = 12
 WIDEST = 44  # of the table's first column; longer names push the rest of their line aside
 STYLE = """
 :root { color-scheme: light dark; --page: #fff; --text: #1b2733; --soft: #5a6a7a; --line: #d7dfe7; --bar: #4a7fb5;
-  --ok: #2e7d4f; --degraded: #a86a00; --broken: #b3261e; --unknown: #6b5aa8; }
+  --ok: #2e7d4f; --degraded: #955c00; --broken: #b3261e; --unknown: #6b5aa8; }
 @media (prefers-color-scheme: dark) {
   :root { --page: #14191f; --text: #e3eaf1; --soft: #9db1c5; --line: #2c3742; --bar: #6fa3d8;
     --ok: #6fc48d; --degraded: #e6ae4a; --broken: #f08b84; --unknown: #b3a4ec; }
@@ -91,9 +91,8 @@ def _pictures(part: Part) -> str:
     if not part.figures:
         return ""
     if "percent" in part.figures[0]:
-        return _bars(
-            [(f["name"], f["percent"], _percent(f["percent"]), f["state"]) for f in part.figures], 100, marks=True
-        )
+        used = [(f["name"], f["percent"], _percent(f["percent"]), f["state"]) for f in part.figures]
+        return f"<h3>Used, with marks at {WARNING_PERCENT} and {CRITICAL_PERCENT} %</h3>{_bars(used, 100, marks=True)}"
     largest = sorted(part.figures, key=lambda figure: -figure["bytes"])[:MOST_TABLES]
     sizes = [(f["name"], f["bytes"], _human(f["bytes"]), "bar") for f in largest]
     kept = [
@@ -124,11 +123,13 @@ def _human(size: float) -> str:
 
 def _bars(figures: list[tuple[str, float | None, str, str]], most: float, marks: bool = False) -> str:
     """A bar each: name, value (None is unknown), its text, and the class that colours it."""
-    height, width = 34, 360
+    height, width = 34, 400
+    marked = [width * percent / 100 for percent in (WARNING_PERCENT, CRITICAL_PERCENT)] if marks else []
     drawn = []
     for number, (name, value, text, kind) in enumerate(figures):
         top = number * height
-        length = width if value is None else width * min(value / most, 1) if most else 0
+        length = width * min((value or 0) / most, 1) if most else 0
+        # What is unknown, or kept for ever, has no bar.
         filled = (
             f'<rect class="{kind}" x="0" y="{top + 16}" width="{length:.1f}" height="10"/>' if value is not None else ""
         )
@@ -136,8 +137,5 @@ def _bars(figures: list[tuple[str, float | None, str, str]], most: float, marks:
             f'<text x="0" y="{top + 12}">{escape(name)}</text><text x="{width}" y="{top + 12}" text-anchor="end">'
             f'{escape(text)}</text><rect class="track" x="0" y="{top + 16}" width="{width}" height="10"/>{filled}'
         )
-    whole = len(figures) * height
-    if marks:
-        places = [width * percent / 100 for percent in (WARNING_PERCENT, CRITICAL_PERCENT)]
-        drawn += [f'<line class="mark" x1="{x}" x2="{x}" y1="0" y2="{whole}"/>' for x in places]
-    return f'<svg viewBox="0 0 {width} {whole}" role="img">{"".join(drawn)}</svg>'
+        drawn += [f'<line class="mark" x1="{x}" x2="{x}" y1="{top + 15}" y2="{top + 28}"/>' for x in marked]
+    return f'<svg viewBox="0 0 {width} {len(figures) * height}" role="img">{"".join(drawn)}</svg>'

@@ -12,71 +12,12 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.llmops.langfuse.plugins.filter.status_report import FilterModule, status_report
-
-NOW = "2026-11-26T19:00:00Z"
-ARN = "arn:aws:acm:ap-south-1:123456789012:certificate/one"
+from ansible_collections.llmops.langfuse.tests.unit.plugins.filter.found import HEALTHY, NOW
 
 
-def named(name: str, **more: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name}, **more}
-
-
-HEALTHY: dict[str, Any] = {
-    "release": {"chart": "langfuse-2.0.1", "app_version": "4.16.0", "status": "deployed", "revision": 3},
-    "health": [{"name": "web is ready", "ok": True, "found": "OK"}],
-    "workloads": [named("langfuse-web", spec={"replicas": 2}, status={"readyReplicas": 2})],
-    "autoscalers": [named("langfuse-worker", spec={"minReplicas": 1, "maxReplicas": 3}, status={"currentReplicas": 2})],
-    "claims": [
-        {
-            "name": "data-0",
-            "state": "ok",
-            "used_percent": 41.6,
-            "requested": "200Gi",
-            "days_until_full": 90.2,
-            "reason": None,
-            "capacity_bytes": 200 * 2**30,
-        }
-    ],
-    "tables": {
-        "disks": [{"name": "default", "used_percent": 41.6, "total_bytes": 200 * 2**30}],
-        "tables": [
-            {
-                "database": "default",
-                "name": "traces",
-                "bytes": 3 * 2**20,
-                "ttl": "toDateTime(timestamp) + toIntervalDay(30)",
-            },
-            {"database": "system", "name": "query_log", "bytes": 2**20, "ttl": ""},
-        ],
-        "wanted": {"traces": "30d"},
-    },
-    "ingresses": [
-        {
-            "metadata": {
-                "name": "langfuse-external",
-                "annotations": {"alb.ingress.kubernetes.io/certificate-arn": ARN},
-            },
-            "status": {"loadBalancer": {"ingress": [{"hostname": "k8s-prod.elb.amazonaws.com"}]}},
-        }
-    ],
-    "certificates": [
-        {
-            "certificate_arn": ARN,
-            "domain_name": "langfuse.example.com",
-            "status": "ISSUED",
-            "not_after": "2027-01-25T19:00:00+00:00",
-        }
-    ],
-    "alarms": [
-        {
-            "alarm_name": "langfuse-clickhouse-disk",
-            "state_value": "OK",
-            "state_updated_timestamp": "2026-11-20T01:02:03+00:00",
-        }
-    ],
-    "emergency": {"function": "langfuse-clickhouse-relief", "alarm": "langfuse-clickhouse-disk"},
-    "nodes": ["t4g.medium", "t4g.medium", "t4g.medium", "r7g.xlarge"],
-}
+def alarm(found: dict[str, Any], **given: Any) -> None:
+    found["alarms"]["wanted"].append(given["alarm_name"])
+    found["alarms"]["found"].append(given)
 
 
 def report(change: Any = None, **options: Any) -> dict[str, Any]:
@@ -158,8 +99,34 @@ CASES: list[tuple[str, Any, str, str]] = [
     ),
     ("certificate pends", lambda f: f["certificates"][0].update(status="PENDING_VALIDATION"), "broken", "PENDING"),
     ("certificate is gone", lambda f: f.update(certificates=[]), "broken", "is not in this account and region"),
-    ("alarm", lambda f: f["alarms"].append({"alarm_name": "x", "state_value": "ALARM"}), "degraded", "x goes off"),
-    ("emergency runs", lambda f: f["alarms"][0].update(state_value="ALARM"), "broken", "disk is over its limit"),
+    ("alarm", lambda f: alarm(f, alarm_name="x", state_value="ALARM"), "degraded", "x goes off"),
+    ("alarm is gone", lambda f: f["alarms"]["wanted"].append("x"), "degraded", "x is not there: somebody deleted it"),
+    (
+        "alarm without figures",
+        lambda f: alarm(f, alarm_name="x", state_value="INSUFFICIENT_DATA", namespace="LLMOps/PVC"),
+        "degraded",
+        "x gets no figures",
+    ),
+    ("no alarm", lambda f: f["alarms"].update(wanted=[]), "degraded", "nobody hears of a full volume"),
+    (
+        "emergency runs",
+        lambda f: f["alarms"]["found"][0].update(state_value="ALARM"),
+        "broken",
+        "disk is over its limit",
+    ),
+    (
+        "emergency's alarm without figures",
+        lambda f: f["alarms"]["found"][0].update(state_value="INSUFFICIENT_DATA"),
+        "degraded",
+        "langfuse-clickhouse-relief has an alarm without figures",
+    ),
+    ("emergency without an alarm", lambda f: f["alarms"]["found"].clear(), "degraded", "no alarm that starts it"),
+    (
+        "a table of the same name elsewhere",
+        lambda f: f["tables"]["tables"][0].update(database="other"),
+        "degraded",
+        "traces is not there",
+    ),
     ("no function", lambda f: f["emergency"].update(function=""), "degraded", "nothing frees a full disk"),
 ]
 
@@ -177,6 +144,27 @@ def test_a_part_that_was_not_read_is_unknown_and_not_left_out(part: str) -> None
     assert made["verdict"] == "degraded"
     assert "unknown: it does not answer" in "\n".join(made["lines"])
     assert "it does not answer" in made["page"]
+
+
+def test_what_hangs_on_an_unread_part_is_unknown_too() -> None:
+    def unread(found: dict[str, Any]) -> None:
+        for part in ("alarms", "ingresses", "claims"):
+            del found[part]
+
+    reasons = report(unread)["reasons"]
+    assert "Emergency: langfuse-clickhouse-relief has an alarm that was not read" in reasons
+    assert "Certificates: certificates in use are named by the Ingresses, which were not read" in reasons
+    assert "Cost a month: billed is not known without the ingresses and claims, which were not read" in reasons
+
+
+def test_alarms_of_others_and_load_balancers_without_requests_do_not_count() -> None:
+    def change(found: dict[str, Any]) -> None:
+        found["alarms"]["found"].append({"alarm_name": "langfuse-prod-disk", "state_value": "ALARM"})
+        alarm(found, alarm_name="langfuse-5xx", state_value="INSUFFICIENT_DATA", namespace="AWS/ApplicationELB")
+
+    made = report(change)
+    assert made["verdict"] == "healthy" and "langfuse-prod" not in "\n".join(made["lines"])
+    assert lines_with("langfuse-5xx", made) == ["langfuse-5xx INSUFFICIENT_DATA"]
 
 
 def test_nothing_was_read() -> None:
@@ -219,7 +207,7 @@ def test_the_page_shows_figures_and_needs_no_network() -> None:
     shown = Page(report()["page"])
     text = " ".join(shown.words)
     assert "42 %" in text and "3 MiB" in text and "30 days" in text and "healthy" in text
-    assert ("ok", 149.8) in shown.bars  # 41.6 % of 360
+    assert ("ok", 166.4) in shown.bars  # 41.6 % of 400
     assert shown.outside == [] and "url(" not in report()["page"] and "@import" not in report()["page"]
 
 

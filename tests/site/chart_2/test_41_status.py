@@ -16,9 +16,9 @@ import pytest
 from kubernetes import client
 
 NAMESPACE = "langfuse"
-# No figures ever come, which keeps it in ALARM.
-ALARM = {
-    "AlarmName": "langfuse-of-a-test",
+# Somebody else's: no figures ever come, which keeps it in ALARM.
+FOREIGN = {
+    "AlarmName": "langfuse-prod-disk",
     "Namespace": "Nothing",
     "MetricName": "Nothing",
     "Statistic": "Maximum",
@@ -66,19 +66,24 @@ def test_an_alarm_and_a_web_that_is_away_are_told(site, lab, page):
     def scale(count: int) -> None:
         apps.patch_namespaced_deployment_scale("langfuse-web", NAMESPACE, {"spec": {"replicas": count}})
 
-    cloudwatch.put_metric_alarm(**ALARM)
-    cloudwatch.set_alarm_state(AlarmName=ALARM["AlarmName"], StateValue="ALARM", StateReason="test")
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=["langfuse-any-inodes"])["MetricAlarms"]
+    fields = cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
+    alarm = {key: value for key, value in alarm.items() if key in fields}
+    cloudwatch.put_metric_alarm(**FOREIGN)
+    cloudwatch.put_metric_alarm(**{**alarm, "Threshold": -1})
     scale(0)
     try:
         run = site.run("status", name="status-broken")
     finally:
         scale(1)
-        cloudwatch.delete_alarms(AlarmNames=[ALARM["AlarmName"]])
+        cloudwatch.put_metric_alarm(**alarm)
+        cloudwatch.delete_alarms(AlarmNames=[FOREIGN["AlarmName"]])
     assert run.code == 2
     assert "langfuse is broken: " in " ".join(run.output.split())
     text = text_of(page)
     assert "Pods: langfuse-web is scaled to nothing" in text
-    assert "Alarms: langfuse-of-a-test goes off" in text
+    assert "Alarms: langfuse-any-inodes goes off" in text
+    assert FOREIGN["AlarmName"] not in text
 
 
 def test_a_clickhouse_that_does_not_let_one_in_is_unknown_and_the_rest_is_shown(site, page):
