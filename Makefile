@@ -72,9 +72,10 @@ bench: setup ## Benchmarks, each with its goal
 	@for bench in tests/bench/*/run.sh; do $(in_venv) "$$bench" || exit; done
 
 .PHONY: sanity
-sanity: setup ## ansible-test sanity and units on the built collection, and Galaxy's importer
+sanity: setup ## ansible-test sanity and units on the built collection, Galaxy's importer, and the documentation
 	@$(in_venv) tests/run_sanity.sh
 	@$(in_venv) tests/run_importer.sh
+	@$(in_venv) tests/run_docs.sh
 
 .PHONY: clean
 clean: ## Stop the lab and remove everything that was built in this checkout

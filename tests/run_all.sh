@@ -24,7 +24,7 @@ started=$SECONDS
 trap 'kill 0' INT TERM
 echo "Logs of the two lanes: $out/site.log and $out/checks.log"
 lane site "run_site.sh chart_2" "run_site.sh adopted" & site=$!
-lane checks run_lint.sh run_unit.sh run_sanity.sh run_importer.sh "run_site.sh chart_1" "run_site.sh cluster" & checks=$!
+lane checks run_lint.sh run_unit.sh run_sanity.sh run_importer.sh run_docs.sh "run_site.sh chart_1" "run_site.sh cluster" & checks=$!
 
 failed=0
 for pair in "checks:$checks" "site:$site"; do

@@ -39,7 +39,7 @@ STATEMENTS = {
 PERMISSIONS_HEADER = ["| needed for | service | actions |", "|---|---|---|"]
 HEADER = ["| name | type | default | description |", "|---|---|---|---|"]
 # Ansible's markup with one argument: code, option, value, return value, environment variable, plugin, module.
-CODE_MARKUP = re.compile(r"\b(?:C|O|V|RV|E|P|M)\(([^)]*)\)")
+CODE_MARKUP = re.compile(r"\b(?:C|O|V|RV|E|P|M)\((?:[\w.]+#role:\w+:)?([^)]*)\)")
 TEXT_MARKUP = re.compile(r"\b(?:B|I|U)\(([^)]*)\)")
 
 
@@ -48,7 +48,18 @@ class TableError(Exception):
 
 
 def main_options(role: Path) -> dict[str, Any]:
-    """Return the options of the role's entry point `main`, by name."""
+    """Return the options of the role's entry point `main`, by name, each with its default.
+
+    A default that is a template has no type yet, so that the specs of an option that is no string cannot hold it.
+    """
+    options, defaults = spec_options(role), role / "defaults/main.yml"
+    for name, default in (yaml.safe_load(defaults.read_text()) or {} if defaults.exists() else {}).items():
+        options.setdefault(name, {}).setdefault("default", default)
+    return options
+
+
+def spec_options(role: Path) -> dict[str, Any]:
+    """Return the options of the role's entry point `main` as they are in its argument specs, by name."""
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())
     return specs["argument_specs"]["main"].get("options") or {}
 

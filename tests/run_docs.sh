@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The documentation of plugins and roles as Ansible's documentation site would build it: schema, markup, references.
+# The linter's packages are many, so it has a virtual environment of its own, kept in the cache.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+version=2.28.0
+venv="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse/antsibull-docs-$version-$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+if [ ! -e "$venv/.complete" ]; then
+  rm -rf "$venv"
+  python -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "antsibull-docs==$version"
+  touch "$venv/.complete"
+fi
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+collection="$work/ansible_collections/llmops/langfuse"
+mkdir -p "$collection"
+ansible-galaxy collection build --force --output-path "$work" >/dev/null
+tar --extract --gzip --file "$work"/llmops-langfuse-*.tar.gz --directory "$collection"
+# Of a collection in a git checkout it reads what git knows, which is nothing of the virtual environment.
+for each in amazon/aws community/aws kubernetes/core; do
+  mkdir -p "$work/ansible_collections/${each%/*}"
+  cp -r "$(python -c "import ansible_collections.${each/\//.} as it; print(*it.__path__)")" "$work/ansible_collections/$each"
+done
+cd "$collection"
+ANSIBLE_COLLECTIONS_PATH="$work" "$venv/bin/antsibull-docs" lint-collection-docs --plugin-docs --validate-collection-refs dependent .
+echo "The documentation can be built."
