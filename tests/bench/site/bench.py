@@ -76,6 +76,7 @@ def main() -> int:
     parser.add_argument("--report", type=Path)
     options = parser.parse_args()
     lab = json.loads(Path(os.environ["LAB_DIR"], "config.json").read_text())
+    os.environ["AWS_DEFAULT_REGION"] = lab["region"]  # the inventory names it to the site
     first = seconds(site)
     times: dict[str, list[float]] = {"site": [], "runbook": [], "reads": []}
     shares: dict[str, list[float]] = {}

@@ -35,8 +35,9 @@ def aws() -> None:
         eks.describe_addon(clusterName=CLUSTER, addonName=addon)
         eks.describe_addon_versions(addonName=addon)
     boto3.client("ec2").describe_availability_zones()
-    for page in boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=PREFIX, WithDecryption=True):
-        assert page["Parameters"]
+    pages = boto3.client("ssm").get_paginator("get_parameters_by_path")
+    pages = pages.paginate(Path=PREFIX, Recursive=True, WithDecryption=True)
+    assert any(page["Parameters"] for page in pages)
     storage = boto3.client("s3")
     bucket = next(each["Name"] for each in storage.list_buckets()["Buckets"])
     storage.get_bucket_lifecycle_configuration(Bucket=bucket)

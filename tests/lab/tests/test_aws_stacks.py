@@ -377,6 +377,12 @@ def test_change_sets_tell_what_an_update_does(aws: AwsLab) -> None:
     assert changes["SubnetA"]["Replacement"] == changes["Nodes"]["Replacement"] == "Conditional"
 
 
+def test_a_template_without_parameters_says_so(aws: AwsLab) -> None:
+    """The AWS CLI's `cloudformation deploy` asks for them before an update."""
+    summary = aws.client("cloudformation").get_template_summary(TemplateBody=json.dumps(TOPIC))
+    assert summary["Parameters"] == [] and summary["ResourceTypes"] == ["AWS::SNS::Topic"]
+
+
 def test_creation_by_change_set(aws: AwsLab) -> None:
     cloudformation = aws.client("cloudformation")
     made = cloudformation.create_change_set(

@@ -158,6 +158,15 @@ def asked(**changes: Any) -> policies.Question:
     return policies.Question(**{"action": "s3:GetObject", "resource": "arn:aws:s3:::b/k", **changes})
 
 
+def test_summary_declares_parameters() -> None:
+    parameters = {"Name": {"Type": "String", "Default": "x"}, "Key": {"Type": "String", "NoEcho": True}}
+    body = {"Parameters": parameters, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    assert Template(json.dumps(body)).declarations() == [
+        {"ParameterKey": "Name", "ParameterType": "String", "NoEcho": False, "DefaultValue": "x"},
+        {"ParameterKey": "Key", "ParameterType": "String", "NoEcho": True},
+    ]
+
+
 @pytest.mark.parametrize(
     ("statement", "question", "effect"),
     [

@@ -179,7 +179,8 @@ class CloudFormationResponse(BaseResponse):
     def get_template_summary(self) -> ActionResult:
         name = self._get_param("StackName")
         template = self._backend.get(name).template if name else Template(self._body())
-        return ActionResult({"Description": template.description, "ResourceTypes": sorted(template.types)})
+        summary = {"Description": template.description, "ResourceTypes": sorted(template.types)}
+        return ActionResult({**summary, "Parameters": template.declarations()})
 
     def validate_template(self) -> ActionResult:
         template = Template(self._body())

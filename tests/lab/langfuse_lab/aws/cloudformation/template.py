@@ -87,6 +87,18 @@ class Template:
             raise Invalid(f"Parameters: [{', '.join(missing)}] must have values")
         return {name: _parameter(name, slot, given.get(name)) for name, slot in self._parameters.items()}
 
+    def declarations(self) -> list[dict[str, Any]]:
+        """Return its parameters as a summary of the template shows them."""
+        return [
+            {
+                "ParameterKey": name,
+                "ParameterType": slot["Type"],
+                "NoEcho": slot.get("NoEcho") in (True, "true"),
+                **({"DefaultValue": str(slot["Default"])} if "Default" in slot else {}),
+            }
+            for name, slot in self._parameters.items()
+        ]
+
     def parameter_texts(self, given: dict[str, str]) -> dict[str, str]:
         """Return parameters as AWS shows them; those with NoEcho hidden."""
         return {
