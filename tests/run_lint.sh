@@ -10,5 +10,5 @@ ansible-lint --offline
 yamllint --strict .
 ruff check .
 ruff format --check .
-git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --external-sources
 antsibull-changelog lint

@@ -10,33 +10,8 @@
 set -euo pipefail
 
 repository="$(cd "$(dirname "$0")/.." && pwd)"
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse"
-
-find_python() { # find_python VERSION: print a Python of that version that runs (pyenv's shims exist without running)
-  local candidate
-  for candidate in "$(command -v "python$1" || true)" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
-    if [ -x "$candidate" ] && "$candidate" -c "" 2>/dev/null; then
-      echo "$candidate"
-      return
-    fi
-  done
-  echo "No Python $1 found on PATH or under pyenv: install it, or ask for another version." >&2
-  return 1
-}
-
-cached_venv() { # cached_venv VERSION: print the virtual environment of this version and lock file, made if need be
-  local python venv
-  python="$(find_python "$1")"
-  venv="$cache/venv-$1-$(sha256sum "$repository/requirements-dev.txt" | cut -c1-16)"
-  if [ ! -e "$venv/.complete" ]; then
-    echo "Installing Python packages into $venv (usually 1 to 2 minutes)" >&2
-    rm -rf "$venv"
-    "$python" -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$repository/requirements-dev.txt"
-    touch "$venv/.complete"
-  fi
-  echo "$venv"
-}
+# shellcheck source=tests/venv.sh
+source "$repository/tests/venv.sh"
 
 if [ $# -gt 0 ]; then
   venv="$(cached_venv "$1")"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,16 @@ def test_lab_up_again_does_nothing(lab):
     done = lab("up")
     assert done.returncode == 0, done.stderr
     assert {p.name: p.read_text() for p in (lab.dir / "run").glob("*.pid")} == pids
+
+
+def helm_of_version(version: str | None, folder: Path) -> list[str]:
+    """Where a Helm is that says this version, and can do nothing else."""
+    if version is None:
+        return []
+    helm = folder / "helm"
+    helm.write_text(f"#!/bin/sh\necho {version}\n")
+    helm.chmod(0o755)
+    return [str(folder)]
 
 
 BAD_INPUT = {
@@ -51,16 +62,23 @@ BAD_INPUT = {
         {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
         r"endpoint cannot be reached",
     ),
-    "no Helm": ([], {"PATH": "without helm"}, r"Helm is not on PATH"),
+    "no Helm": ([], {"helm": None}, r"Helm is not on PATH"),
+    "old Helm": ([], {"helm": "v3.16.4"}, r"Helm is 3.16.4: at least 3.17.0 and below 5.0.0 is allowed"),
+    # That of the older Ansible line, which these tests run with.
+    "Helm 4 and a collection that does not know it": (
+        [],
+        {"helm": "v4.2.4"},
+        r"Helm is 4.2.4, which kubernetes.core 6.2.0 does not know",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BAD_INPUT)
-def test_bad_input_is_refused_before_anything_changes(name, site, lab):
+def test_bad_input_is_refused_before_anything_changes(name, site, lab, tmp_path):
     args, env, message = BAD_INPUT[name]
-    if env.get("PATH"):
-        path = site.environment["PATH"].split(":")
-        env = {"PATH": ":".join(p for p in path if not os.path.exists(os.path.join(p, "helm")))}
+    if "helm" in env:
+        path = [p for p in site.environment["PATH"].split(":") if not os.path.exists(os.path.join(p, "helm"))]
+        env = {"PATH": ":".join([*helm_of_version(env["helm"], tmp_path), *path])}
     run = site.run("site", *args, name="bad-" + name.replace(" ", "-"), env=env)
     assert run.code != 0
     assert re.search(message, run.output), run.output[-3000:]
