@@ -2,7 +2,9 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# pvc_info on 1,000 claims of 100 nodes: its calls and time, a bare client's, and those of an exec per pod.
+# pvc_info on 10 to 1,000 claims: its calls and time, a bare client's, and those of an exec per pod.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-PYTHONPATH=.build python tests/bench/pvc_info/bench.py "$@"
+for size in "10 1" "100 10" "1000 100"; do
+  PYTHONPATH=.build python tests/bench/pvc_info/bench.py --claims "${size% *}" --nodes "${size#* }"
+done

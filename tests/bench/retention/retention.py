@@ -13,6 +13,7 @@ import contextlib
 import io
 import json
 import os
+import statistics
 import sys
 import tempfile
 import threading
@@ -38,6 +39,8 @@ ROW_BYTES = 10_000
 SETTLE_SECONDS = 300
 GOAL_EXTRA = 0.01  # of the table
 GOAL_SECONDS = 1.5  # a run over all tables without changes
+PARTITIONS, RUNS = (10, 200), 5
+KEEP_ALL_DAYS = 9000  # more than the months of the most partitions
 PASSWORD = "bench"
 
 
@@ -205,6 +208,26 @@ def no_change(lab: ClickHouseLab, major: int) -> tuple[float, float]:
     return together, time.monotonic() - begun
 
 
+def growth(lab: ClickHouseLab, major: int) -> dict[int, float]:
+    """Median seconds of a run without changes, by the partitions that each table has."""
+    tables = [{**rule, "keep": f"{KEEP_ALL_DAYS}d"} for rule in rules(major)]
+    measured = {}
+    for partitions in PARTITIONS:
+        for table in (each for each in schema.bulk_tables(major) if each.partitioned):
+            lab.admin.execute(f"TRUNCATE TABLE {table.name}")
+            months = f"SELECT now() - toIntervalMonth(number) FROM numbers({partitions})"
+            lab.admin.execute(f"INSERT INTO {table.name} ({table.column}) {months}", max_partitions_per_insert_block=0)
+        run_module(lab, tables)
+        seconds = []
+        for _run in range(RUNS):
+            begun = time.monotonic()
+            if run_module(lab, tables)["changed"]:
+                raise SystemExit("a run changed something")
+            seconds.append(time.monotonic() - begun)
+        measured[partitions] = statistics.median(seconds)
+    return measured
+
+
 def bench(engine: str, mebibytes: int) -> list[str]:
     """Measure one engine, print a table, and return the goals that were missed."""
     major, missed = MAJOR[engine], []
@@ -228,6 +251,10 @@ def bench(engine: str, mebibytes: int) -> list[str]:
         print(f"No change, {len(rules(major))} tables: {together:.2f} s in one run, {apart:.2f} s in a run a table")
         if together > GOAL_SECONDS:
             missed.append(f"{engine}: a run without changes took {together:.2f} s, goal {GOAL_SECONDS} s")
+        for partitions, seconds in growth(lab, major).items():
+            print(f"No change, {partitions} partitions a table, median of {RUNS} runs: {seconds:.2f} s")
+            if seconds > GOAL_SECONDS:
+                missed.append(f"{engine}: with {partitions} partitions it took {seconds:.2f} s, goal {GOAL_SECONDS} s")
     return missed
 
 
