@@ -53,7 +53,7 @@ nightly: test ## make test; sanity, units and site with the newer Ansible line o
 	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:.build pytest tests/lab/tests/test_disk_relief_property.py
 
 .PHONY: faults
-faults: setup ## Bad days of AWS, and SIGKILL at KILLS (50) random moments: hours
+faults: setup ## Bad days of AWS, servers that die, SIGKILL at KILLS (50) random moments, two runs at once: hours
 	@$(in_venv) tests/run_site.sh faults
 
 .PHONY: lint
