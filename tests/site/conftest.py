@@ -105,6 +105,18 @@ class Lab:
             ["python", "-m", "langfuse_lab", *args], cwd=ROOT, capture_output=True, text=True, check=False
         )
 
+    def up(self) -> None:
+        """Start what is not up."""
+        done = self("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The value of each SSM parameter of the platform, by its name."""
+        pages = self.client("ssm").get_paginator("get_parameters_by_path")
+        pages = pages.paginate(Path="/langfuse/lab", Recursive=True, WithDecryption=True)
+        return {parameter["Name"]: parameter["Value"] for page in pages for parameter in page["Parameters"]}
+
     @property
     def config(self) -> dict:
         return json.loads((LAB_DIR / "config.json").read_text())

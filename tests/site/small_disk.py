@@ -55,16 +55,11 @@ def small_disk(lab, size: int) -> Iterator[SmallDisk]:
             pytest.skip(f"nobody may mount a file system here: {done.stderr.strip()}")
         try:
             shutil.copytree(kept, data, symlinks=True, dirs_exist_ok=True)
-            _start(lab)
+            lab.up()
             yield SmallDisk(lab, data)
         finally:
             supervisor.stop(lab.dir, ["clickhouse"])
             subprocess.run(["umount", "--lazy", str(data)], check=True)
     finally:
         shutil.rmtree(kept)
-        _start(lab)
-
-
-def _start(lab) -> None:
-    done = lab("up")
-    assert done.returncode == 0, done.stdout + done.stderr
+        lab.up()

@@ -9,13 +9,11 @@ from collections import Counter
 
 from langfuse_lab.aws.left_over import KINDS
 
-PREFIX = "/langfuse/lab"
-
 
 def empty_lab(lab) -> None:
-    for step in ("down", "up"):
-        done = lab(step)
-        assert done.returncode == 0, done.stdout + done.stderr
+    done = lab("down")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lab.up()
 
 
 def standing(lab) -> Counter[str]:
@@ -43,9 +41,3 @@ def standing(lab) -> Counter[str]:
             not helm.items() <= (item.metadata.labels or {}).items() for item in list_all("langfuse").items
         )
     return found
-
-
-def secrets_of(lab) -> dict[str, str]:
-    pages = lab.client("ssm").get_paginator("get_parameters_by_path")
-    pages = pages.paginate(Path=PREFIX, Recursive=True, WithDecryption=True)
-    return {parameter["Name"]: parameter["Value"] for page in pages for parameter in page["Parameters"]}

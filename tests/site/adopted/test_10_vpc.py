@@ -32,8 +32,7 @@ class Network:
 
 @pytest.fixture(scope="module")
 def network(lab) -> Network:
-    done = lab("up")
-    assert done.returncode == 0, done.stdout + done.stderr
+    lab.up()
     vpc = Vpc(lab.client("ec2"), lab.config["region"])
     private = [vpc.subnet("b", "10.60.0.0/20"), vpc.subnet("a", "10.60.16.0/20")]
     public = [vpc.subnet(zone, f"10.60.{net}.0/24", "internet", EXTERNAL) for zone, net in (("b", 64), ("a", 65))]

@@ -10,7 +10,6 @@ import base64
 import pytest
 
 ROLES = ["cluster", "storage", "addons", "secrets", "langfuse", "ingress", "monitoring", "clickhouse_retention"]
-SECRETS = "/langfuse/lab"
 FIRST_OUTPUTS: list[str] = []
 
 
@@ -87,22 +86,13 @@ def admit_administrator(lab) -> None:
 
 
 def test_no_run_showed_a_secret(lab):
-    values = secret_values(lab)
+    values = lab.secrets
     assert len(values) >= 9
     output = "".join(FIRST_OUTPUTS)
     shown = [
         name for name, value in values.items() if value in output or base64.b64encode(value.encode()).decode() in output
     ]
     assert shown == [], f"secret values in the output: {shown}"
-
-
-def secret_values(lab) -> dict[str, str]:
-    pages = (
-        lab.client("ssm")
-        .get_paginator("get_parameters_by_path")
-        .paginate(Path=SECRETS, Recursive=True, WithDecryption=True)
-    )
-    return {p["Name"]: p["Value"] for page in pages for p in page["Parameters"]}
 
 
 def test_second_run_changes_nothing(site):

@@ -15,9 +15,7 @@ ROTATED = ["redis-password", "postgresql-password", "postgresql-admin-password",
 
 
 def values_of(lab) -> dict[str, str]:
-    pages = lab.client("ssm").get_paginator("get_parameters_by_path")
-    pages = pages.paginate(Path=PREFIX, Recursive=True, WithDecryption=True)
-    return {p["Name"].removeprefix(f"{PREFIX}/"): p["Value"] for page in pages for p in page["Parameters"]}
+    return {name.removeprefix(f"{PREFIX}/"): value for name, value in lab.secrets.items()}
 
 
 def pods(lab) -> dict[str, str]:

@@ -169,6 +169,6 @@ def test_unreachable_server(lab, disk: SmallDisk):
     try:
         failed, answer = emergency.invoke(lab, dry_run=True)
     finally:
-        assert lab("up").returncode == 0
+        lab.up()
     assert failed and answer["errorType"] == "Lost", answer
     assert "does not answer" in answer["errorMessage"]

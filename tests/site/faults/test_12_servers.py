@@ -37,11 +37,6 @@ def kill(lab, part: str) -> None:
     os.kill(int((lab.dir / "run" / f"{part}.pid").read_text().split()[0]), signal.SIGKILL)
 
 
-def back(lab) -> None:
-    done = lab("up")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def reaches(process: subprocess.Popen[str], log: Path, text: str, timeout: float = 600) -> bool:
     """Wait until the run's log has this text; False when the run ends first."""
     end = time.monotonic() + timeout
@@ -68,7 +63,7 @@ def test_the_api_server_dies(place, site, lab):
         kill(lab, "kube-apiserver")
         time.sleep(3)
     finally:
-        back(lab)
+        lab.up()
     code = process.wait(timeout=900)
     if code:
         fails_clearly(log)
@@ -85,7 +80,7 @@ def test_clickhouse_dies_while_rules_change(delay, site, lab):
         with contextlib.suppress(ProcessLookupError):
             kill(lab, "clickhouse")
     finally:
-        back(lab)
+        lab.up()
     if process.wait(timeout=900):
         fails_clearly(log)
     site.run("site", *WANTED, name=f"clickhouse-back-{delay}").ok()

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import time
 
-from standing import empty_lab, secrets_of, standing
+from standing import empty_lab, standing
 
 KILLS = int(os.environ.get("KILLS", "50"))
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
@@ -52,9 +52,9 @@ def test_killed_runs_end_where_an_uninterrupted_one_does(site, lab):
                 break
             killed += 1
             print(f"killed {killed}: {log.read_text().rpartition('TASK [')[2].partition(']')[0]}", flush=True)
-            now = secrets_of(lab)
+            now = lab.secrets
             assert seen.items() <= now.items(), "a secret was lost or written twice"
             seen = now
         site.run("site", name=f"after-{killed}").ok()
         assert standing(lab) == wanted
-        assert seen.items() <= secrets_of(lab).items()
+        assert seen.items() <= lab.secrets.items()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from standing import empty_lab, secrets_of, standing
+from standing import empty_lab, standing
 
 
 def at_once(site, name: str) -> tuple[list[int], list[str]]:
@@ -35,7 +35,7 @@ def test_on_an_empty_account_one_wins_or_both_end_well(alone, site, lab):
     print(f"exit codes {codes}")
     assert 0 in codes, [text[-3000:] for text in printed]
     assert not any("Traceback" in text for text in printed)
-    made = secrets_of(lab)
+    made = lab.secrets
     site.run("site", name="after-both").ok()
     assert standing(lab) == alone
-    assert secrets_of(lab) == made
+    assert lab.secrets == made
