@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from browser import opened
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = """() => {
@@ -25,12 +24,6 @@ OUTSIDE = """() => {
 
 
 def test_no_text_leaves_its_box() -> None:
-    path = subprocess.run(["tests/chromium.sh"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-    alone = ["--no-sandbox", "--single-process", "--no-zygote", "--disable-gpu"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=alone)
-        page = browser.new_page(viewport={"width": 920, "height": 470})
-        page.goto((ROOT / "docs/architecture.svg").as_uri())
+    with opened(ROOT / "docs/architecture.svg", viewport={"width": 920, "height": 470}) as page:
         assert page.evaluate("document.querySelectorAll('text').length") > 20
         assert page.evaluate(OUTSIDE) == []
-        browser.close()

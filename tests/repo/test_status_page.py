@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,11 @@ from typing import Any
 import pytest
 from ansible_collections.llmops.langfuse.plugins.filter.status_report import status_report
 from ansible_collections.llmops.langfuse.tests.unit.plugins.filter.found import HEALTHY, NOW
-from playwright.sync_api import Page, sync_playwright
+from browser import opened
+from playwright.sync_api import Page
 
-ROOT = Path(__file__).parents[2]
 CLICKHOUSE = "clickhouse-storage-volume-langfuse-clickhouse-0-0-0"
 PHONE, DESK = 360, 1280
-# What Chromium needs where it may not make its own sandbox: one process.
-ALONE = ["--no-sandbox", "--single-process", "--no-zygote", "--disable-gpu"]
 # The contrast of each state's word with the page, as WCAG counts it.
 CONTRAST = """() => {
   const light = (colour) => {
@@ -48,24 +45,15 @@ def found() -> dict[str, Any]:
     return given
 
 
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    return subprocess.run(["tests/chromium.sh"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-
-
 @pytest.fixture(params=[(PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark")], ids=str)
-def shown(request: Any, chromium: str, tmp_path: Path) -> Iterator[Page]:
+def shown(request: Any, tmp_path: Path) -> Iterator[Page]:
     """The page, opened from a file."""
     width, scheme = request.param
     made = status_report(found(), name="langfuse", region="ap-south-1", now=NOW, unknown={"certificates": "denied"})
     file = tmp_path / "status.html"
     file.write_text(made["page"])
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ALONE)
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page.goto(file.as_uri())
+    with opened(file, viewport={"width": width, "height": 800}, color_scheme=scheme) as page:
         yield page
-        browser.close()
 
 
 def bar(page: Page, name: str) -> float:
