@@ -4,33 +4,47 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Everything but what is nightly, in two lanes side by side: the site with chart major 2, then in VPCs and clusters that stand; and what needs
 # no lab, then the site with chart major 1, a cluster's changes, and each role alone by molecule.
-# Each lane's output goes to a file and is shown when the lane ends.
+# Each lane's output goes to a file and is shown when the lane ends; a failed part does not keep the next from running, and is told again at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 out=tests/output
 mkdir -p "$out"
 
-lane() { # NAME COMMAND...
-  local name=$1 command
+lane() { # lane NAME COMMAND...: run them one after another; their results go to NAME.results
+  local name=$1 command from result
   shift
+  : >"$out/$name.results"
   for command in "$@"; do
+    from=$SECONDS
+    result=passed
     echo "== $command"
     # shellcheck disable=SC2086 # a script and its argument
-    tests/$command || { echo "== $command FAILED"; return 1; }
-  done >"$out/$name.log" 2>&1
+    tests/$command >"$out/part-${command// /-}.log" 2>&1 || result=FAILED
+    cat "$out/part-${command// /-}.log"
+    echo "$result $((SECONDS - from)) s $command" >>"$out/$name.results"
+  done >"$out/$name.log"
 }
 
 started=$SECONDS
 trap 'kill 0' INT TERM
+rm -f "$out"/part-*.log
 echo "Logs of the two lanes: $out/site.log and $out/checks.log"
 lane site "run_site.sh chart_2" "run_site.sh adopted" & site=$!
 lane checks run_lint.sh run_unit.sh run_sanity.sh run_importer.sh run_docs.sh "run_site.sh chart_1" "run_site.sh cluster" \
   run_molecule.sh & checks=$!
+wait "$checks"
+cat "$out/checks.log"
+wait "$site"
+cat "$out/site.log"
 
 failed=0
-for pair in "checks:$checks" "site:$site"; do
-  wait "${pair#*:}" || failed=1
-  cat "$out/${pair%%:*}.log"
-done
-echo "make test took $((SECONDS - started)) s"
+while read -r result seconds _ command; do
+  if [ "$result" = FAILED ]; then
+    failed=1
+    echo "== The end of what $command printed, which failed:"
+    tail -n 60 "$out/part-${command// /-}.log"
+  fi
+done < <(cat "$out"/{checks,site}.results)
+echo "make test took $((SECONDS - started)) s:"
+cat "$out"/{checks,site}.results
 exit "$failed"
