@@ -38,7 +38,7 @@ wait "$site"
 cat "$out/site.log"
 
 failed=0
-while read -r result seconds _ command; do
+while read -r result _ _ command; do
   if [ "$result" = FAILED ]; then
     failed=1
     echo "== The end of what $command printed, which failed:"

@@ -473,11 +473,11 @@ class Relief:
         # How much that is shows afterwards: their files may be those of live parts (hard links).
         changes = [f"ALTER TABLE {table.quoted} MODIFY SETTING old_parts_lifetime = 1" for table in tables]
         what = ", ".join(table.label for table in tables)
-        self._do(Step("remove replaced parts", what, "; ".join(changes), {}), view, lambda: self._cleaned(tables))
+        self._do(Step("remove replaced parts", what, "; ".join(changes), {}), view, lambda: self._cleaned(tables, view.now))
         return view if self._dry_run else self._patiently(look)
 
-    def _cleaned(self, tables: list[Table]) -> None:
-        """The work of _clean. Parts that a query still reads stay."""
+    def _cleaned(self, tables: list[Table], since: int) -> None:
+        """The work of _clean, for what was replaced until then. Parts that a query still reads stay."""
         deadline = time.monotonic() + min(CLEAN_SECONDS, self._seconds_left() - 2 * REQUEST_SECONDS)
         names = ", ".join(f"({text(table.database)}, {text(table.name)})" for table in tables)
         changed, errors = [], []
@@ -485,7 +485,11 @@ class Relief:
             for table in tables:
                 self._ask(f"ALTER TABLE {table.quoted} MODIFY SETTING old_parts_lifetime = 1")
                 changed.append(table)
-            waiting = f"SELECT 1 FROM system.parts WHERE NOT active AND (database, table) IN ({names}) LIMIT 1"
+            # A server at work replaces parts all the time, so there is always a new one.
+            waiting = (
+                f"SELECT 1 FROM system.parts WHERE NOT active AND (database, table) IN ({names}) "
+                f"AND toUnixTimestamp(remove_time) <= {since} LIMIT 1"
+            )
             while time.monotonic() < deadline and self._ask(waiting):
                 time.sleep(1)
         except (Refused, Lost) as error:

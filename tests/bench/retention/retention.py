@@ -178,6 +178,11 @@ def introduction(lab: ClickHouseLab, major: int, mebibytes: int) -> dict[str, Me
 def emergency(lab: ClickHouseLab, major: int, mebibytes: int) -> dict[str, Any]:
     """The relief of a disk that is 95 % full; its size is made so that half of the old data must go."""
     load(lab, mebibytes)
+    # On this small disk the rows of the measurement before would be worth a step of up to a minute.
+    replaced = f"SELECT count() FROM system.parts WHERE table = '{TABLE}' AND NOT active"
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while lab.admin.execute(replaced) != "0\n" and time.monotonic() < deadline:
+        time.sleep(0.5)
     used = size_of(lab)
 
     def ask(sql: str) -> list[list[Any]]:
@@ -191,7 +196,7 @@ def emergency(lab: ClickHouseLab, major: int, mebibytes: int) -> dict[str, Any]:
     wish = relief.Wish(target=50.0, tables={table.name: table.column for table in schema.bulk_tables(major)})
     begun = time.monotonic()
     report = relief.Relief(ask, wish).run()
-    return {"seconds": time.monotonic() - begun, "bytes": report["freed_bytes"], "ok": report["ok"]}
+    return {"seconds": time.monotonic() - begun, **report}
 
 
 def no_change(lab: ClickHouseLab, major: int) -> tuple[float, float]:
@@ -244,7 +249,8 @@ def bench(engine: str, mebibytes: int) -> list[str]:
                     f"{engine}: {name} needs {100 * cost.share:.1f} % of the table, goal {100 * GOAL_EXTRA:g} %"
                 )
         freed = emergency(lab, major, mebibytes)
-        print(f"\nEmergency: {relief.human(freed['bytes'])} in {freed['seconds']:.2f} s")
+        steps = ", ".join(f"{step['action']} {step.get('seconds', 0)} s" for step in freed["steps"])
+        print(f"\nEmergency: {relief.human(freed['freed_bytes'])} in {freed['seconds']:.2f} s ({steps})")
         if not freed["ok"]:
             missed.append(f"{engine}: the emergency fell short")
         together, apart = no_change(lab, major)
