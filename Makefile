@@ -69,8 +69,8 @@ molecule: setup ## One molecule scenario for each role, on a lab of their own
 	@$(in_venv) tests/run_molecule.sh
 
 .PHONY: bench
-bench: setup ## Benchmarks, each with its goal
-	@for bench in tests/bench/*/run.sh; do $(in_venv) "$$bench" || exit; done
+bench: setup ## Benchmarks, each with its goal; the report with a picture goes to tests/output/bench
+	@$(in_venv) python tests/bench/report.py
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity and units on the built collection, Galaxy's importer, and the documentation

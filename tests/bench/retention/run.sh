@@ -5,4 +5,4 @@
 # What retention costs: a TTL's introduction against the original setup's way, the emergency, and a run without changes.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-PYTHONPATH=.build:tests/lab:tests/lab/tests python tests/bench/retention/retention.py "$@"
+PYTHONPATH=.build:tests/lab:tests/lab/tests:tests/bench python tests/bench/retention/retention.py "$@"

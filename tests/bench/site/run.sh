@@ -12,4 +12,4 @@ PYTHONPATH=tests/lab python -m langfuse_lab down
 PYTHONPATH=tests/lab python -m langfuse_lab up
 # shellcheck disable=SC1091 # made by the lab
 source "$LAB_DIR/env"
-PYTHONPATH=tests/lab python tests/bench/site/bench.py "$@"
+PYTHONPATH=tests/lab:tests/bench python tests/bench/site/bench.py "$@"

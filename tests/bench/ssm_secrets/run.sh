@@ -5,4 +5,4 @@
 # The lookup ssm_secrets for 40 parameters: its requests and time, and those of the stock plugin.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-PYTHONPATH=.build python tests/bench/ssm_secrets/bench.py "$@"
+PYTHONPATH=.build:tests/bench python tests/bench/ssm_secrets/bench.py "$@"
