@@ -473,7 +473,8 @@ class Relief:
         # How much that is shows afterwards: their files may be those of live parts (hard links).
         changes = [f"ALTER TABLE {table.quoted} MODIFY SETTING old_parts_lifetime = 1" for table in tables]
         what = ", ".join(table.label for table in tables)
-        self._do(Step("remove replaced parts", what, "; ".join(changes), {}), view, lambda: self._cleaned(tables, view.now))
+        step = Step("remove replaced parts", what, "; ".join(changes), {})
+        self._do(step, view, lambda: self._cleaned(tables, view.now))
         return view if self._dry_run else self._patiently(look)
 
     def _cleaned(self, tables: list[Table], since: int) -> None:
