@@ -13,6 +13,15 @@ MARK = "LANGFUSE_LAB_PART"  # value: PART@DIRECTORY; children inherit it
 PROC = Path("/proc")
 
 
+def inherited_environment() -> dict[str, str]:
+    """Return the caller's environment without what would lead a part astray: proxies and AWS settings."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
+    }
+
+
 def mark(part: str, directory: Path) -> dict[str, str]:
     """Return the environment variable that marks a part's process."""
     return {MARK: f"{part}@{directory}"}

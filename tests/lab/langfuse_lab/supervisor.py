@@ -112,12 +112,7 @@ class Supervisor:
         (self.lab.directory / "run" / f"{part.name}.pid").write_text(f"{child.pid}\n")
 
     def _environment(self, part: Part) -> dict[str, str]:
-        """Return the caller's environment without what would lead a part astray: proxies and AWS settings."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
-        }
+        kept = processes.inherited_environment()
         path = os.pathsep.join([str(self.lab.bin_dir), str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
         return {
             **kept,

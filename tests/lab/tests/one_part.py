@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from langfuse_lab.config import HOST
+from langfuse_lab.processes import inherited_environment
 
 PACKAGES = Path(__file__).resolve().parents[1]
 START_SECONDS = 120  # on a computer that is busy with other tests
@@ -35,7 +36,11 @@ class OnePart:
         log.parent.mkdir(exist_ok=True)
         with log.open("a") as output:
             self._process = subprocess.Popen(
-                [*self.before, *command], cwd=PACKAGES, stdout=output, stderr=subprocess.STDOUT
+                [*self.before, *command],
+                cwd=PACKAGES,
+                env=inherited_environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         try:
             self._wait(self._process, log)

@@ -15,7 +15,7 @@ from clickhouse_lab import ClickHouseLab, running
 from langfuse_lab.clickhouse import schema
 from langfuse_lab.config import REPOSITORY
 
-sys.path += [str(REPOSITORY / ".build"), str(REPOSITORY / "tests" / "bench" / "retention")]
+sys.path += [str(REPOSITORY / folder) for folder in (".build", "tests/bench", "tests/bench/retention")]
 
 import retention
 
