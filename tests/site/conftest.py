@@ -160,8 +160,10 @@ class Lab:
         return json.loads(answer.data)
 
     def slow_down(self, seconds: dict[str, float]) -> None:
-        """Let resources of CloudFormation stacks take time, by type."""
-        (LAB_DIR / "state" / "cloudformation-seconds.json").write_text(json.dumps(seconds))
+        """Let resources of CloudFormation stacks take time, by type; less than before ends what waits."""
+        from langfuse_lab.config import write_atomically
+
+        write_atomically(LAB_DIR / "state" / "cloudformation-seconds.json", json.dumps(seconds))
 
     def kubernetes(self):
         """The core API, as the cluster's administrator."""

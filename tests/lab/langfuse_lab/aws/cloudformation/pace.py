@@ -29,11 +29,12 @@ def run(operation: Callable[[], None], types: Iterable[str]) -> None:
 
 
 def take_time(type_name: str) -> None:
-    """Let a resource take its time, during which other calls are served."""
-    seconds = _seconds(type_name)
-    if seconds:
+    """Let a resource take its time, during which other calls are served; it ends when the file comes to say less."""
+    if _seconds(type_name):
         LOCK.release()
-        time.sleep(seconds)
+        begun = time.monotonic()
+        while time.monotonic() - begun < _seconds(type_name):
+            time.sleep(0.2)
         LOCK.acquire()
 
 
