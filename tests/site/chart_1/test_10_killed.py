@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
+
+from runs import kill, wait_until_said
 
 
 def test_lab_starts_empty(lab):
@@ -17,13 +17,9 @@ def test_lab_starts_empty(lab):
 
 def test_killed_run_converges(site):
     process, log = site.start("site", "-e", "platform_chart_major=1", name="major-1-killed")
-    deadline = time.monotonic() + 600
-    while "Helm | Apply langfuse" not in log.read_text():
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-        time.sleep(0.2)
+    wait_until_said(process, log, "Helm | Apply langfuse")
     time.sleep(2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill(process)
 
     site.run("site", "-e", "platform_chart_major=1", name="major-1").ok()
 

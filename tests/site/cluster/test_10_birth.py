@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
-from pathlib import Path
+
+from runs import kill, wait_until_said
 
 CLUSTER = ["--tags", "cluster", "-e", "cluster_kubernetes_version=1.35"]
+MAKING = "Cluster (AWS::EKS::Cluster) CREATE_IN_PROGRESS"
 BROKEN = {
     "Resources": {
         "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"KmsMasterKeyId": "alias/none", "TopicName": "a b"}}
@@ -31,26 +29,17 @@ def test_lab_starts_with_a_stack_whose_creation_failed(lab):
     assert statuses(lab) == {"langfuse-network": "ROLLBACK_COMPLETE"}
 
 
-def wait_until_told(process: subprocess.Popen[str], log: Path) -> None:
-    """Until a run says that AWS is making the cluster."""
-    deadline = time.monotonic() + 600
-    while "Cluster (AWS::EKS::Cluster) CREATE_IN_PROGRESS" not in log.read_text():
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-        time.sleep(0.2)
-
-
 def test_a_run_is_killed_while_aws_makes_the_cluster(site, lab):
     lab.slow_down({"AWS::EKS::Cluster": 1800})
     process, log = site.start("site", *CLUSTER, name="killed")
-    wait_until_told(process, log)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    wait_until_said(process, log, MAKING)
+    kill(process)
     assert statuses(lab)["langfuse-cluster"] == "CREATE_IN_PROGRESS"
 
 
 def test_the_next_run_waits_for_aws_and_says_for_what(site, lab):
     process, log = site.start("site", *CLUSTER, name="after-killed")
-    wait_until_told(process, log)
+    wait_until_said(process, log, MAKING)
     lab.slow_down({})
     assert process.wait(timeout=900) == 0, log.read_text()[-3000:]
     assert set(statuses(lab).values()) <= {"CREATE_COMPLETE", "UPDATE_COMPLETE"}

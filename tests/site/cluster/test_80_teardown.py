@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
+
+from runs import kill, wait_until_said
 
 
 def test_it_asks_first(site, lab):
@@ -22,13 +22,9 @@ def test_one_that_was_killed_is_finished_by_the_next(site, lab):
     lab.slow_down({"AWS::EKS::Cluster": 10})
     arguments = ["-e", "teardown_confirm=langfuse", "-e", "teardown_delete_data=true"]
     process, log = site.start("teardown", *arguments, name="teardown-killed")
-    deadline = time.monotonic() + 300
-    while "Order the deletion of cluster" not in log.read_text():
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
-        time.sleep(0.2)
+    wait_until_said(process, log, "Order the deletion of cluster", seconds=300)
     time.sleep(2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill(process)
     site.run("teardown", *arguments, name="teardown").ok()
     lab.slow_down({})
     assert lab.left_over() == []

@@ -10,18 +10,19 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from langfuse_lab.clickhouse.client import Client
+from runs import wait_until_said
 
 DAYS = 20  # instead of 30
 WANTED = ["--tags", "clickhouse_retention", "-e", f"clickhouse_retention_days={DAYS}"]
 RULES = (
     "SELECT name, create_table_query FROM system.tables WHERE database = 'default' AND create_table_query ILIKE '%TTL%'"
 )
+SILENCE_SECONDS = 75  # after 50 the cluster takes a node for lost, and its pods for not ready
 API_SERVER_DIES_AT = [
     "llmops.langfuse.platform : API server",
     "llmops.langfuse.storage : Classes",
@@ -37,17 +38,6 @@ def kill(lab, part: str) -> None:
     os.kill(int((lab.dir / "run" / f"{part}.pid").read_text().split()[0]), signal.SIGKILL)
 
 
-def reaches(process: subprocess.Popen[str], log: Path, text: str, timeout: float = 600) -> bool:
-    """Wait until the run's log has this text; False when the run ends first."""
-    end = time.monotonic() + timeout
-    while text not in log.read_text():
-        if process.poll() is not None:
-            return False
-        assert time.monotonic() < end, f"{text!r} does not come"
-        time.sleep(0.05)
-    return True
-
-
 def fails_clearly(log: Path) -> None:
     text = log.read_text()
     assert "fatal: " in text or "[ERROR]" in text
@@ -59,7 +49,7 @@ def test_the_api_server_dies(place, site, lab):
     role = re.search(r"langfuse\.(\w+) :", place)[1].replace("platform", "secrets")
     process, log = site.start("site", "--tags", role, name=f"api-server-dies-{role}")
     try:
-        assert reaches(process, log, f"TASK [{place}")
+        wait_until_said(process, log, f"TASK [{place}")
         kill(lab, "kube-apiserver")
         time.sleep(3)
     finally:
@@ -71,11 +61,19 @@ def test_the_api_server_dies(place, site, lab):
     assert after.changed == 0, after.changed_tasks
 
 
+def test_nodes_come_back_after_a_long_silence(site, lab):
+    kill(lab, "kube-apiserver")
+    time.sleep(SILENCE_SECONDS)
+    lab.up()
+    after = site.run("site", "--tags", "addons", name="api-server-long-away").ok()
+    assert after.changed == 0, after.changed_tasks
+
+
 @pytest.mark.parametrize("delay", [0.0, 1.0, 1.5, 2.0])
 def test_clickhouse_dies_while_rules_change(delay, site, lab):
     process, log = site.start("site", *WANTED, name=f"clickhouse-dies-{delay}")
     try:
-        assert reaches(process, log, "TASK [llmops.langfuse.clickhouse_retention : TTL | Keep")
+        wait_until_said(process, log, "TASK [llmops.langfuse.clickhouse_retention : TTL | Keep")
         time.sleep(delay)
         with contextlib.suppress(ProcessLookupError):
             kill(lab, "clickhouse")

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import time
 
+from runs import kill
 from standing import empty_lab, standing
 
 KILLS = int(os.environ.get("KILLS", "50"))
@@ -28,8 +28,7 @@ def ended_before(process: subprocess.Popen[str], seconds: float) -> bool:
         process.wait(timeout=seconds)
         return True
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill(process)
         return False
 
 

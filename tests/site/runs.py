@@ -1,0 +1,26 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests do to a run that goes on: wait for what it prints, and kill it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+def wait_until_said(process: subprocess.Popen[str], log: Path, text: str, seconds: float = 600) -> None:
+    """Wait until the run's log has this text; fail when the run ends first, or after these seconds."""
+    deadline = time.monotonic() + seconds
+    while text not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.05)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL the run and everything that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
