@@ -4,11 +4,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Everything but what is nightly, in two lanes side by side: the site with chart major 2, then in VPCs and clusters that stand; and what needs
 # no lab, then the site with chart major 1, a cluster's changes, and each role alone by molecule.
-# Each lane's output goes to a file and is shown when the lane ends; a failed part does not keep the next from running, and is told again at the end.
+# What each part prints goes to a file of its own, and to its lane's as it comes. A failed part does not keep the next from running, and is told
+# again at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 out=tests/output
 mkdir -p "$out"
+
+log_of() { # log_of COMMAND: print where what it prints is kept
+  echo "$out/part-${1// /-}.log"
+}
 
 lane() { # lane NAME COMMAND...: run them one after another; their results go to NAME.results
   local name=$1 command from result
@@ -19,8 +24,7 @@ lane() { # lane NAME COMMAND...: run them one after another; their results go to
     result=passed
     echo "== $command"
     # shellcheck disable=SC2086 # a script and its argument
-    tests/$command >"$out/part-${command// /-}.log" 2>&1 || result=FAILED
-    cat "$out/part-${command// /-}.log"
+    tests/$command 2>&1 | tee "$(log_of "$command")" || result=FAILED
     echo "$result $((SECONDS - from)) s $command" >>"$out/$name.results"
   done >"$out/$name.log"
 }
@@ -42,7 +46,7 @@ while read -r result _ _ command; do
   if [ "$result" = FAILED ]; then
     failed=1
     echo "== The end of what $command printed, which failed:"
-    tail -n 60 "$out/part-${command// /-}.log"
+    tail -n 60 "$(log_of "$command")"
   fi
 done < <(cat "$out"/{checks,site}.results)
 echo "make test took $((SECONDS - started)) s:"
