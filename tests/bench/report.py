@@ -20,13 +20,9 @@ from xml.sax.saxutils import escape
 import goals
 
 HERE = Path(__file__).parent
-WIDTH, LABEL, ROW, AT_GOAL, MOST = (
-    960,
-    470,
-    24,
-    140,
-    3.2,
-)  # a bar of AT_GOAL pixels is the goal; MOST goals are the longest
+WIDTH, LABEL, ROW = 960, 470, 24  # pixels
+AT_GOAL = 140  # pixels of a bar that is the goal
+MOST = 3.2  # goals at which a bar is cut
 
 
 def picture(reached: list[goals.Goal]) -> str:
@@ -65,16 +61,16 @@ def table(reached: list[goals.Goal]) -> list[str]:
     return ["| what | measured | at most | |", "|---|---|---|---|", *rows]
 
 
-def run(bench: str, folder: Path) -> tuple[str, list[goals.Goal], bool]:
-    """What a benchmark printed, its goals, and whether it came to its end."""
+def run(bench: str, folder: Path) -> tuple[str, list[goals.Goal] | None]:
+    """What a benchmark printed, and its goals; None when it did not come to its end."""
     kept = folder / f"{bench}.json"
     kept.unlink(missing_ok=True)
     command = [str(HERE / bench / "run.sh"), "--goals", str(kept)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, flush=True)
     if not kept.exists():
-        return f"It did not come to its end (exit code {done.returncode}).\n", [], False
-    return done.stdout, goals.read(kept), True
+        return f"It did not come to its end (exit code {done.returncode}).\n", None
+    return done.stdout, goals.read(kept)
 
 
 def main() -> int:
@@ -89,7 +85,7 @@ def main() -> int:
     folder: Path = options.output.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     ran = {bench: run(bench, folder) for bench in options.benches or every}
-    reached = [goal for _printed, found, _ended in ran.values() for goal in found]
+    reached = [goal for _printed, found in ran.values() for goal in found or []]
     (folder / "goals.svg").write_text(picture(reached))
     report = [
         "# Benchmarks",
@@ -101,11 +97,11 @@ def main() -> int:
         "",
         *table(reached),
     ]
-    for bench, (printed, _found, _ended) in ran.items():
+    for bench, (printed, _found) in ran.items():
         report += ["", f"## {bench}", "", printed.strip()]
     (folder / "report.md").write_text("\n".join(report) + "\n")
     print(f"Report: {folder / 'report.md'}")
-    return int(any(goal.missed for goal in reached) or not all(ended for _printed, _found, ended in ran.values()))
+    return int(any(goal.missed for goal in reached) or any(found is None for _printed, found in ran.values()))
 
 
 if __name__ == "__main__":

@@ -55,11 +55,10 @@ def by_commands(commands: list[list[str]]) -> None:
             sys.exit(f"{' '.join(command[:6])} …: {done.stderr}")
 
 
-def report(first: float, times: dict[str, list[float]], roles: dict[str, float], count: int, tasks: str) -> str:
+def report(first: float, medians: dict[str, float], runs: int, roles: dict[str, float], count: int, tasks: str) -> str:
     """Markdown, with a bar for each."""
-    medians = {name: statistics.median(values) for name, values in times.items()}
     most = max(medians.values())
-    lines = ["The whole site, without changes.", "", f"Medians of {len(times['site'])} runs, in seconds.", ""]
+    lines = ["The whole site, without changes.", "", f"Medians of {runs} runs, in seconds.", ""]
     lines += ["| what | seconds | site / this | goal | |", "|---|---|---|---|---|"]
     names = {"site": f"the site, {tasks} tasks", "runbook": f"a runbook of {count} commands", "reads": "the bare reads"}
     for name, text in names.items():
@@ -97,8 +96,8 @@ def main() -> int:
             times["runbook"].append(seconds(lambda: by_commands(commands)))
             times["reads"].append(seconds(lambda: reads.in_a_process_of_its_own()))
     roles = {role: statistics.median(values) for role, values in shares.items() if role not in ("total",)}
-    print(report(first, times, roles, len(commands), ok))
     medians = {name: statistics.median(values) for name, values in times.items()}
+    print(report(first, medians, options.runs, roles, len(commands), ok))
     reached = [
         goals.Goal("site, no change", medians["site"] / medians[name], most, f"of the {name}")
         for name, most in GOALS.items()
