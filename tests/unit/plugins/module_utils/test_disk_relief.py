@@ -187,6 +187,19 @@ def test_replaced_parts_go_first_and_the_setting_comes_back(server: Server) -> N
     assert report["ok"] and report["freed_bytes"] == 1500
 
 
+def test_parts_that_are_replaced_meanwhile_are_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.replaced, server.other = 1500, 6100
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
+
+    def busy(sql: str) -> list[tuple[Any, ...]]:
+        """A part was replaced a second after the look."""
+        if "NOT active" in sql:
+            return [(1,)] if int(sql.split("toUnixTimestamp(remove_time) <= ")[1].split()[0]) >= NOW + 1 else []
+        return server(sql)
+
+    assert outcomes(relief.Relief(busy, relief.Wish(target=90.0)).run()) == [("remove replaced parts", "")]
+
+
 def test_replaced_parts_of_a_table_with_a_setting_of_its_own(server: Server) -> None:
     server.replaced, server.other, server.definition = 1500, 6100, "SETTINGS old_parts_lifetime = 60"
     assert [action for action, _error in outcomes(run(server))] == ["drop partition"]
