@@ -65,6 +65,7 @@ def test_kwok_leaves_the_pvc_monitors_pods_to_the_controllers() -> None:
         "operator": "NotIn",
         "values": ["pvc-monitor"],
     }
-    assert set(selectors) == {"node-ready", "pod-ready", "pod-complete", "pod-delete"}
+    assert set(selectors) == {"node-ready", "pod-ready", "pod-ready-again", "pod-complete", "pod-delete"}
     assert leaves_out in selectors["pod-ready"]
+    assert leaves_out in selectors["pod-ready-again"]
     assert leaves_out in selectors["pod-complete"]
