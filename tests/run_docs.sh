@@ -16,11 +16,8 @@ collection="$work/ansible_collections/llmops/langfuse"
 mkdir -p "$collection"
 ansible-galaxy collection build --force --output-path "$work" >/dev/null
 tar --extract --gzip --file "$work"/llmops-langfuse-*.tar.gz --directory "$collection"
-# Of a collection in a git checkout it reads what git knows, which is nothing of the virtual environment.
-for each in amazon/aws community/aws kubernetes/core; do
-  mkdir -p "$work/ansible_collections/${each%/*}"
-  cp -r "$(python -c "import ansible_collections.${each/\//.} as it; print(*it.__path__)")" "$work/ansible_collections/$each"
-done
+# Of a collection inside a git checkout it reads what git knows, which is nothing of the virtual environment: git looks no higher than it.
+export GIT_CEILING_DIRECTORIES="$PWD"
 cd "$collection"
 ANSIBLE_COLLECTIONS_PATH="$work" "$venv/bin/antsibull-docs" lint-collection-docs --plugin-docs --validate-collection-refs dependent .
 echo "The documentation can be built."
