@@ -47,7 +47,8 @@ test: setup ## Everything that CI runs: lint, unit, sanity, and the site on a la
 	@$(in_venv) tests/run_all.sh
 
 .PHONY: nightly
-nightly: test ## make test; sanity, units and site with the newer Ansible line on Python 3.13 and Helm 4; 1,000 cases of the disk relief
+nightly: test ## make test; a cluster's changes; sanity, units and site with Ansible's newer line, Python 3.13 and Helm 4; 1,000 relief cases
+	@$(in_venv) tests/run_site.sh cluster
 	@$(in_venv) tests/run_sanity.sh 3.13
 	@$(in_venv) tests/run_newer.sh
 	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:.build pytest tests/lab/tests/test_disk_relief_property.py
