@@ -1,10 +1,12 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chart major 1, from a run that was killed while Helm installed Langfuse."""
+"""Chart major 1, from runs that were interrupted and killed while Helm installed Langfuse."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 from runs import kill, wait_until_said
@@ -13,6 +15,27 @@ from runs import kill, wait_until_said
 def test_lab_starts_empty(lab):
     lab.up()
     assert lab.left_over() == []
+
+
+def states(lab) -> list[str]:
+    """What the records of the release langfuse say of it."""
+    found = lab.kubernetes().list_namespaced_secret("langfuse", label_selector="owner=helm,name=langfuse").items
+    return [each.metadata.labels["status"] for each in found]
+
+
+def test_an_interrupted_run_leaves_nothing_pending(site, lab):
+    """Ctrl-C: unlike SIGKILL it reaches Helm, which then says that the release has failed."""
+    process, log = site.start("site", "-e", "platform_chart_major=1", name="major-1-interrupted")
+    wait_until_said(process, log, "Helm | Apply langfuse")
+    deadline = time.monotonic() + 60
+    while states(lab) != ["pending-install"]:
+        assert process.poll() is None and time.monotonic() < deadline, states(lab)
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    while states(lab) != ["failed"]:
+        assert time.monotonic() < deadline, states(lab)
+        time.sleep(0.1)
 
 
 def test_killed_run_converges(site):

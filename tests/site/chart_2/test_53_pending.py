@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from typing import Any
 
 from runs import wait_until_said
 
@@ -18,38 +19,63 @@ def records(lab) -> dict[str, str]:
     return {each.metadata.name: each.metadata.labels["status"] for each in found}
 
 
-def set_state(lab, name: str, state: str) -> None:
-    """Have a record say that its release is in that state, as Helm writes it: JSON, gzip, and base64 twice."""
-    core = lab.kubernetes()
-    written = core.read_namespaced_secret(name, "langfuse").data["release"]
-    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(written))))
-    release["info"]["status"] = state
-    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
-    core.patch_namespaced_secret(
-        name, "langfuse", {"data": {"release": packed}, "metadata": {"labels": {"status": state}}}
-    )
-
-
 def deployed(lab) -> str:
     (name,) = (name for name, state in records(lab).items() if state == "deployed")
     return name
 
 
-def test_a_release_that_another_run_ends_meanwhile_keeps_its_record(site, lab):
-    name = deployed(lab)
-    set_state(lab, name, "pending-upgrade")
-    arguments = ["-e", "langfuse_web_hpa_enabled=true", "-e", "platform_release_pending_seconds=30"]
-    process, log = site.start("site", "--tags", "langfuse", *arguments, name="pending-ended")
-    wait_until_said(process, log, "Release | Give another run time to end")
+def begin(lab) -> str:
+    """Write the record of an upgrade that has begun, as Helm does first of all; its name."""
+    core = lab.kubernetes()
+    before = core.read_namespaced_secret(deployed(lab), "langfuse")
+    revision = int(before.metadata.labels["version"]) + 1
+    name = f"sh.helm.release.v1.langfuse.v{revision}"
+    release = unpacked(before.data["release"])
+    release["version"] = revision
+    release["info"]["status"] = "pending-upgrade"
+    labels = {**before.metadata.labels, "version": str(revision), "status": "pending-upgrade"}
+    body = {"metadata": {"name": name, "labels": labels}, "type": before.type, "data": {"release": packed(release)}}
+    core.create_namespaced_secret("langfuse", body)
+    return name
+
+
+def end(lab, name: str) -> None:
+    """Have the upgrade that has begun come to its end."""
+    set_state(lab, deployed(lab), "superseded")
     set_state(lab, name, "deployed")
+
+
+def set_state(lab, name: str, state: str) -> None:
+    core = lab.kubernetes()
+    release = unpacked(core.read_namespaced_secret(name, "langfuse").data["release"])
+    release["info"]["status"] = state
+    core.patch_namespaced_secret(
+        name, "langfuse", {"data": {"release": packed(release)}, "metadata": {"labels": {"status": state}}}
+    )
+
+
+def unpacked(written: str) -> dict[str, Any]:
+    """A release as Helm writes it: JSON, gzip, and base64 twice."""
+    return json.loads(gzip.decompress(base64.b64decode(base64.b64decode(written))))
+
+
+def packed(release: dict[str, Any]) -> str:
+    return base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
+
+
+def test_a_release_that_another_run_ends_keeps_its_record(site, lab):
+    name = begin(lab)
+    wanted = ["-e", "langfuse_web_hpa_enabled=true", "-e", "platform_release_pending_seconds=900"]
+    process, log = site.start("site", "--tags", "langfuse", *wanted, name="pending-ended")
+    wait_until_said(process, log, "FAILED - RETRYING: [localhost]: Release | Wait for the run that is at it")
+    end(lab, name)
     assert process.wait(timeout=600) == 0, log.read_text()[-3000:]
     assert records(lab)[name] == "superseded"
     assert deployed(lab) != name
 
 
 def test_a_release_that_nobody_ends_is_mended(site, lab):
-    name = deployed(lab)
-    set_state(lab, name, "pending-upgrade")
+    begin(lab)
     run = site.run("site", "--tags", "langfuse", name="pending-left").ok()
     assert "Release | Remove the pending record" in "".join(run.changed_tasks)
     assert "pending-upgrade" not in records(lab).values()
