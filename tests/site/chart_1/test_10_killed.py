@@ -9,6 +9,7 @@ import os
 import signal
 import time
 
+from helm_records import records
 from runs import kill, wait_until_said
 
 
@@ -17,15 +18,9 @@ def test_lab_starts_empty(lab):
     assert lab.left_over() == []
 
 
-def states(lab) -> list[str]:
-    """What the records of the release langfuse say of it."""
-    found = lab.kubernetes().list_namespaced_secret("langfuse", label_selector="owner=helm,name=langfuse").items
-    return [each.metadata.labels["status"] for each in found]
-
-
 def wait_until_states(lab, process, wanted: list[str], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
-    while (found := states(lab)) != wanted:
+    while (found := list(records(lab).values())) != wanted:
         assert process.poll() is None and time.monotonic() < deadline, found
         time.sleep(0.05)
 
@@ -44,8 +39,8 @@ def test_an_interrupted_run_leaves_nothing_pending(site, lab):
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) != 0
     deadline = time.monotonic() + 60
-    while states(lab) != ["failed"]:
-        assert time.monotonic() < deadline, states(lab)
+    while list(records(lab).values()) != ["failed"]:
+        assert time.monotonic() < deadline, records(lab)
         time.sleep(0.1)
 
 
@@ -53,7 +48,7 @@ def test_killed_run_converges(site, lab):
     """Both times Helm has the wanted values in its record, and little or nothing is installed."""
     kill(start_until_installing(site, lab, "major-1-killed"))
     site.run("site", "-e", "platform_chart_major=1", name="major-1").ok()
-    assert states(lab) == ["deployed"]
+    assert list(records(lab).values()) == ["deployed"]
 
 
 def test_second_run_changes_nothing(site):

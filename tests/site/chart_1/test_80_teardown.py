@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+from helm_records import deployed, set_state
+
 
 def test_teardown_with_data_leaves_nothing(site, lab):
+    """After one that was killed just when Helm had begun."""
+    set_state(lab, deployed(lab), "uninstalling")
     site.run(
         "teardown",
         "-e",

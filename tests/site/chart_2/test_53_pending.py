@@ -5,63 +5,9 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-from typing import Any
-
+from helm_records import begin, deployed, end, records, set_state
 from kubernetes.client import AppsV1Api
 from runs import wait_until_said
-
-
-def records(lab) -> dict[str, str]:
-    """The state of each record of the release langfuse, by the record's name."""
-    found = lab.kubernetes().list_namespaced_secret("langfuse", label_selector="owner=helm,name=langfuse").items
-    return {each.metadata.name: each.metadata.labels["status"] for each in found}
-
-
-def deployed(lab) -> str:
-    (name,) = (name for name, state in records(lab).items() if state == "deployed")
-    return name
-
-
-def begin(lab) -> str:
-    """Write the record of an upgrade that has begun, as Helm does first of all; its name."""
-    core = lab.kubernetes()
-    before = core.read_namespaced_secret(deployed(lab), "langfuse")
-    revision = int(before.metadata.labels["version"]) + 1
-    name = f"sh.helm.release.v1.langfuse.v{revision}"
-    release = unpacked(before.data["release"])
-    release["version"] = revision
-    release["info"]["status"] = "pending-upgrade"
-    labels = {**before.metadata.labels, "version": str(revision), "status": "pending-upgrade"}
-    body = {"metadata": {"name": name, "labels": labels}, "type": before.type, "data": {"release": packed(release)}}
-    core.create_namespaced_secret("langfuse", body)
-    return name
-
-
-def end(lab, name: str) -> None:
-    """Have the upgrade that has begun come to its end."""
-    set_state(lab, deployed(lab), "superseded")
-    set_state(lab, name, "deployed")
-
-
-def set_state(lab, name: str, state: str) -> None:
-    core = lab.kubernetes()
-    release = unpacked(core.read_namespaced_secret(name, "langfuse").data["release"])
-    release["info"]["status"] = state
-    core.patch_namespaced_secret(
-        name, "langfuse", {"data": {"release": packed(release)}, "metadata": {"labels": {"status": state}}}
-    )
-
-
-def unpacked(written: str) -> dict[str, Any]:
-    """A release as Helm writes it: JSON, gzip, and base64 twice."""
-    return json.loads(gzip.decompress(base64.b64decode(base64.b64decode(written))))
-
-
-def packed(release: dict[str, Any]) -> str:
-    return base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
 
 
 def worker_image(lab, *change: str) -> str:
