@@ -1,7 +1,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests do to a run that goes on: wait for what it prints, and kill it."""
+"""What tests do to a run that goes on: wait for what it prints, and kill it or a part of the lab."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL the run and everything that it started."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def kill_part(lab, part: str) -> None:
+    """SIGKILL a part of the lab, such as kube-apiserver."""
+    os.kill(int((lab.dir / "run" / f"{part}.pid").read_text().split()[0]), signal.SIGKILL)

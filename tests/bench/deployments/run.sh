@@ -3,13 +3,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Runs without changes on a lab of its own, alone in account and cluster and beside nine more deployments.
-set -euo pipefail
-cd "$(dirname "$0")/../../.."
-export LAB_DIR=$PWD/.lab-bench-deployments
-unset LAB_PORT_BASE
-trap 'PYTHONPATH=tests/lab python -m langfuse_lab down' EXIT
-PYTHONPATH=tests/lab python -m langfuse_lab down
-PYTHONPATH=tests/lab python -m langfuse_lab up
-# shellcheck disable=SC1091 # made by the lab
-source "$LAB_DIR/env"
-PYTHONPATH=tests/lab:tests/bench python tests/bench/deployments/bench.py "$@"
+exec "$(dirname "$0")/../on_a_lab.sh" deployments "$@"

@@ -11,8 +11,6 @@ share come on top.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import statistics
 import subprocess
@@ -25,10 +23,9 @@ from pathlib import Path
 import goals
 import reads
 import runbook
+import site_run
 
-ROOT = Path(__file__).parents[3]
 GOALS = {"runbook": 0.8, "reads": 4.0}
-RECAP = re.compile(r"^localhost +: ok=(\d+) +changed=(\d+)", re.M)
 ROLE = re.compile(r"^(\w+) -+ ([\d.]+)s$", re.M)
 
 
@@ -36,16 +33,6 @@ def seconds(call: Callable[[], object]) -> float:
     begun = time.monotonic()
     call()
     return time.monotonic() - begun
-
-
-def site() -> str:
-    """Run the whole site; what it printed, with the seconds of each role at its end."""
-    command = ["ansible-playbook", "-i", "inventories/local", "playbooks/site.yml"]
-    more = {"ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_roles"}
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stdout[-4000:])
-    return done.stdout
 
 
 def by_commands(commands: list[list[str]]) -> None:
@@ -75,22 +62,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     goals.add_option(parser)
     options = parser.parse_args()
-    lab = json.loads(Path(os.environ["LAB_DIR"], "config.json").read_text())
-    os.environ["AWS_DEFAULT_REGION"] = lab["region"]  # the inventory names it to the site
-    first = seconds(site)
+    lab = site_run.lab()
+    first = seconds(site_run.site)
     times: dict[str, list[float]] = {"site": [], "runbook": [], "reads": []}
     shares: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         commands = runbook.commands(Path(folder), f"http://127.0.0.1:{lab['ports']['clickhouse_http']}")
         by_commands(commands)  # its own field manager and revisions are there from now on
-        site()  # and the site has taken back what was its own
+        site_run.site()  # and the site has taken back what was its own
         for _run in range(options.runs):
             begun = time.monotonic()
-            printed = site()
+            printed = site_run.site()
             times["site"].append(time.monotonic() - begun)
-            ok, changed = RECAP.search(printed).groups()
-            if changed != "0":
-                sys.exit(f"The run changed something:\n{printed[-4000:]}")
+            ok = site_run.tasks_without_change(printed)
             for role, spent in ROLE.findall(printed):
                 shares.setdefault(role, []).append(float(spent))
             times["runbook"].append(seconds(lambda: by_commands(commands)))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 from helm_records import records
 from runs import kill, wait_until_said
+from volumes import until
 
 
 def test_lab_starts_empty(lab):
@@ -18,18 +18,16 @@ def test_lab_starts_empty(lab):
     assert lab.left_over() == []
 
 
-def wait_until_states(lab, process, wanted: list[str], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while (found := list(records(lab).values())) != wanted:
-        assert process.poll() is None and time.monotonic() < deadline, found
-        time.sleep(0.05)
+def states(lab) -> list[str]:
+    return list(records(lab).values())
 
 
 def start_until_installing(site, lab, name: str):
     """Start a run, and give it when Helm has begun."""
     process, log = site.start("site", "-e", "platform_chart_major=1", name=name)
     wait_until_said(process, log, "Helm | Apply langfuse")
-    wait_until_states(lab, process, ["pending-install"])
+    until(lambda: states(lab) == ["pending-install"], "Helm has begun")
+    assert process.poll() is None
     return process
 
 
@@ -38,17 +36,14 @@ def test_an_interrupted_run_leaves_nothing_pending(site, lab):
     process = start_until_installing(site, lab, "major-1-interrupted")
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) != 0
-    deadline = time.monotonic() + 60
-    while list(records(lab).values()) != ["failed"]:
-        assert time.monotonic() < deadline, records(lab)
-        time.sleep(0.1)
+    until(lambda: states(lab) == ["failed"], "Helm says that it failed")
 
 
 def test_killed_run_converges(site, lab):
     """Both times Helm has the wanted values in its record, and little or nothing is installed."""
     kill(start_until_installing(site, lab, "major-1-killed"))
     site.run("site", "-e", "platform_chart_major=1", name="major-1").ok()
-    assert list(records(lab).values()) == ["deployed"]
+    assert states(lab) == ["deployed"]
 
 
 def test_second_run_changes_nothing(site):

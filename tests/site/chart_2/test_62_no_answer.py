@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 import pytest
 from kubernetes.client import AdmissionregistrationV1Api
+from runs import kill_part
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def test_a_webhook_that_does_not_answer(silent_webhook, site):
 
 
 def test_an_api_server_that_does_not_answer(site, lab):
-    os.kill(int((lab.dir / "run" / "kube-apiserver.pid").read_text().split()[0]), signal.SIGKILL)
+    kill_part(lab, "kube-apiserver")
     try:
         run = site.run("site", "--tags", "ingress", name="api-server-dead")
     finally:

@@ -7,15 +7,13 @@ misses; the run after it finds or makes what is wanted."""
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import signal
 import time
 from pathlib import Path
 
 import pytest
 from langfuse_lab.clickhouse.client import Client
-from runs import wait_until_said
+from runs import kill_part, wait_until_said
 
 DAYS = 20  # instead of 30
 WANTED = ["--tags", "clickhouse_retention", "-e", f"clickhouse_retention_days={DAYS}"]
@@ -34,10 +32,6 @@ API_SERVER_DIES_AT = [
 ]
 
 
-def kill(lab, part: str) -> None:
-    os.kill(int((lab.dir / "run" / f"{part}.pid").read_text().split()[0]), signal.SIGKILL)
-
-
 def fails_clearly(log: Path) -> None:
     text = log.read_text()
     assert "fatal: " in text or "[ERROR]" in text
@@ -50,7 +44,7 @@ def test_the_api_server_dies(place, site, lab):
     process, log = site.start("site", "--tags", role, name=f"api-server-dies-{role}")
     try:
         wait_until_said(process, log, f"TASK [{place}")
-        kill(lab, "kube-apiserver")
+        kill_part(lab, "kube-apiserver")
         time.sleep(3)
     finally:
         lab.up()
@@ -62,7 +56,7 @@ def test_the_api_server_dies(place, site, lab):
 
 
 def test_nodes_come_back_after_a_long_silence(site, lab):
-    kill(lab, "kube-apiserver")
+    kill_part(lab, "kube-apiserver")
     time.sleep(SILENCE_SECONDS)
     lab.up()
     after = site.run("site", "--tags", "addons", name="api-server-long-away").ok()
@@ -76,7 +70,7 @@ def test_clickhouse_dies_while_rules_change(delay, site, lab):
         wait_until_said(process, log, "TASK [llmops.langfuse.clickhouse_retention : TTL | Keep")
         time.sleep(delay)
         with contextlib.suppress(ProcessLookupError):
-            kill(lab, "clickhouse")
+            kill_part(lab, "clickhouse")
     finally:
         lab.up()
     if process.wait(timeout=900):
