@@ -10,11 +10,29 @@ import gzip
 import json
 from typing import Any
 
+from kubernetes import watch
+
 
 def records(lab) -> dict[str, str]:
     """The state of each record of the release langfuse, by the record's name."""
     found = lab.kubernetes().list_namespaced_secret("langfuse", label_selector="owner=helm,name=langfuse").items
     return {each.metadata.name: each.metadata.labels["status"] for each in found}
+
+
+def wait_until_installing(lab, seconds: int = 60) -> None:
+    """Wait until Helm begins to install: by a watch, since in the lab it may have ended a second later."""
+    events = watch.Watch().stream(
+        lab.kubernetes().list_namespaced_secret,
+        "langfuse",
+        label_selector="owner=helm,name=langfuse",
+        timeout_seconds=seconds,
+    )
+    states = []
+    for event in events:
+        states.append(event["object"].metadata.labels["status"])
+        if states[-1] == "pending-install":
+            return
+    raise AssertionError(f"Helm has not begun within {seconds} s, but its records became: {states}")
 
 
 def deployed(lab) -> str:

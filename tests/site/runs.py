@@ -21,9 +21,17 @@ def wait_until_said(process: subprocess.Popen[str], log: Path, text: str, second
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """SIGKILL the run and everything that it started."""
-    os.killpg(process.pid, signal.SIGKILL)
+    """SIGKILL the run and everything that it started; Ansible's workers, and Helm in them, have sessions of their own."""
+    for pid in halted(process.pid):
+        os.kill(pid, signal.SIGKILL)
     process.wait()
+
+
+def halted(pid: int) -> list[int]:
+    """Halt a process and its descendants, each before its children are looked up, so that none starts another."""
+    os.kill(pid, signal.SIGSTOP)
+    lists = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [pid, *(each for children in lists for child in children.split() for each in halted(int(child)))]
 
 
 def kill_part(lab, part: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 
-from helm_records import records
+from helm_records import records, wait_until_installing
 from runs import kill, wait_until_said
 from volumes import until
 
@@ -26,8 +26,7 @@ def start_until_installing(site, lab, name: str):
     """Start a run, and give it when Helm has begun."""
     process, log = site.start("site", "-e", "platform_chart_major=1", name=name)
     wait_until_said(process, log, "Helm | Apply langfuse")
-    until(lambda: states(lab) == ["pending-install"], "Helm has begun")
-    assert process.poll() is None
+    wait_until_installing(lab)
     return process
 
 
@@ -42,6 +41,7 @@ def test_an_interrupted_run_leaves_nothing_pending(site, lab):
 def test_killed_run_converges(site, lab):
     """Both times Helm has the wanted values in its record, and little or nothing is installed."""
     kill(start_until_installing(site, lab, "major-1-killed"))
+    assert states(lab) == ["pending-install"]
     site.run("site", "-e", "platform_chart_major=1", name="major-1").ok()
     assert states(lab) == ["deployed"]
 
