@@ -21,7 +21,7 @@ def wait_until_said(process: subprocess.Popen[str], log: Path, text: str, second
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """SIGKILL the run and everything that it started; Ansible's workers, and Helm in them, have sessions of their own."""
+    """SIGKILL the run and everything that it started; Ansible's workers, and so Helm, have sessions of their own."""
     for pid in halted(process.pid):
         os.kill(pid, signal.SIGKILL)
     process.wait()

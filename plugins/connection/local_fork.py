@@ -1,0 +1,134 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules on this computer, each in a fork of the Ansible worker that wants it instead of in a new Python."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: local_fork
+author: llmops.langfuse contributors (@llmops)
+version_added: 1.0.0
+short_description: Run modules on this computer in a fork of Ansible's worker
+description:
+  - Does what P(ansible.builtin.local#connection) does, in less time. That starts a Python for each task, which compiles
+    Ansible's part of the module anew. Here a fork of the worker runs the module, with Python and Ansible loaded.
+  - Each module still has a process of its own, a child of the worker, with what the worker has as environment.
+  - What is no module of this Python goes to P(ansible.builtin.local#connection), as does everything where the system
+    is not Linux. That is, among others, C(become), C(async), C(environment), and modules without pipelining.
+options:
+  become_success_timeout:
+    description: See P(ansible.builtin.local#connection), which does what has C(become). In seconds.
+    type: int
+    default: 10
+    vars:
+      - name: ansible_local_become_success_timeout
+  become_strip_preamble:
+    description: See P(ansible.builtin.local#connection), which does what has C(become).
+    type: bool
+    default: true
+    vars:
+      - name: ansible_local_become_strip_preamble
+extends_documentation_fragment:
+  - ansible.builtin.connection_pipelining
+seealso:
+  - plugin: ansible.builtin.local
+    plugin_type: connection
+"""
+
+import atexit
+import os
+import shlex
+import signal
+import sys
+import traceback
+import types
+import typing as t
+
+from ansible.module_utils import _internal
+from ansible.plugins.connection.local import Connection as Local
+from ansible.utils.display import Display
+
+display = Display()
+
+
+class Connection(Local):
+    """ansible.builtin.local, but for a program that is to be given to a Python like this one."""
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Run a command; its exit code, and what it wrote to stdout and stderr."""
+        if not in_data or not _is_this_python(cmd) or not sys.platform.startswith("linux"):
+            return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        self._connect()
+        display.vvv(f"FORK {cmd}", host=self._play_context.remote_addr)
+        return run_forked(in_data)
+
+
+def _is_this_python(cmd: str) -> bool:
+    """Whether a shell is to start nothing but the Python that runs here; the `sleep 0` is for terminals."""
+    words = shlex.split(cmd)
+    return len(words) == 3 and words[1] == "-c" and words[2].removesuffix(" && sleep 0") == sys.executable
+
+
+def run_forked(program: bytes) -> tuple[int, bytes, bytes]:
+    """Run a Python program in a fork of this process; the exit code a shell would tell, stdout and stderr."""
+    # Not pipes, which can fill, nor files, since there may be secrets in it.
+    with open(os.memfd_create("stdout"), "rb") as stdout, open(os.memfd_create("stderr"), "rb") as stderr:
+        pid = os.fork()
+        if pid == 0:
+            _become(program, stdout.fileno(), stderr.fileno())
+        code = _wait(pid)
+        return code, _all(stdout), _all(stderr)
+
+
+def _wait(pid: int) -> int:
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except BaseException:  # the task's timeout
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    return code if code >= 0 else 128 - code
+
+
+def _all(file: t.IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _become(program: bytes, stdout: int, stderr: int) -> t.NoReturn:
+    """Be the program, in the child: nothing of the worker's may be done at its end."""
+    code = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        sys.stdin = os.fdopen(0, "r", closefd=False)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        atexit._clear()
+        _internal.is_controller = False  # what modules warn of is in their results, and not displayed
+        code = _execute(program)
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _execute(program: bytes) -> int:
+    """Execute a program as Python does; its exit code."""
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.argv = [""]
+    try:
+        exec(compile(program, "<stdin>", "exec"), vars(main))
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            sys.stderr.write(end.code + "\n")
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection local_fork: its forks do what a new Python does, and what is not for them goes to Ansible's local."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.connection.local import Connection as Local
+from ansible.plugins.loader import connection_loader
+from ansible_collections.llmops.langfuse.plugins.connection.local_fork import run_forked
+
+PYTHON = f"/bin/sh -c '{sys.executable} && sleep 0'"
+PROGRAMS = {
+    "nothing": "",
+    "stdout and stderr": "import os; print('a', flush=True); os.system('echo b; echo c >&2'); print('d')",
+    "more than a pipe holds": "import sys; sys.stderr.write('e' * 1_000_000); sys.stdout.write('o' * 1_000_000)",
+    "exit code": "raise SystemExit(3)",
+    "exit with a message": "import sys; sys.exit('gone')",
+    "exit without a code": "import sys; sys.exit()",
+    "main": "import sys, __main__; x = 1; print(__main__.x, __name__, sys.argv[1:])",
+    "stdin is at its end": "import sys; print(repr(sys.stdin.read()))",
+    "at exit": "import atexit; atexit.register(print, 'bye'); raise SystemExit(2)",
+    "bytes": "import sys; sys.stdout.buffer.write(b'\\xff\\x00')",
+    "killed": "import os; os.kill(os.getpid(), 9)",
+}
+
+
+def in_new_python(program: str) -> tuple[int, bytes, bytes]:
+    done = subprocess.run([sys.executable], input=program.encode(), capture_output=True, check=False)
+    return (done.returncode if done.returncode >= 0 else 128 - done.returncode), done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
+def test_does_what_a_new_python_does(program):
+    assert run_forked(program.encode()) == in_new_python(program)
+
+
+def test_an_exception_is_told():
+    code, stdout, stderr = run_forked(b"def f():\n    raise ValueError('why')\nf()")
+    assert (code, stdout) == (1, b"")
+    assert stderr.startswith(b"Traceback") and stderr.endswith(b"ValueError: why\n")
+
+
+def test_a_syntax_error_is_told():
+    code, _stdout, stderr = run_forked(b"def")
+    assert code == 1 and b"SyntaxError" in stderr
+
+
+def test_nothing_of_the_program_is_left_here():
+    before = dict(sys.modules), os.getcwd(), list(sys.path)
+    run_forked(b"import sys, os, this; os.chdir('/'); sys.path.clear()")
+    assert (dict(sys.modules), os.getcwd(), list(sys.path)) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_task_that_ran_out_of_time_leaves_no_process():
+    def ring(*_args):
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        run_forked(b"import time; time.sleep(60)")
+    assert time.monotonic() - begun < 30
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.fixture
+def connection():
+    return connection_loader.get("llmops.langfuse.local_fork", PlayContext())
+
+
+@pytest.fixture
+def given_to_local(monkeypatch):
+    """The commands that came to Ansible's local."""
+    commands = []
+    monkeypatch.setattr(Local, "exec_command", lambda _self, cmd, **_options: commands.append(cmd))
+    return commands
+
+
+@pytest.mark.parametrize("command", [PYTHON, f"/bin/sh -c {sys.executable}"])
+def test_forks_for_a_program_for_this_python(connection, given_to_local, command):
+    assert connection.exec_command(command, in_data=b"print(5)") == (0, b"5\n", b"")
+    assert given_to_local == []
+
+
+@pytest.mark.parametrize(
+    ("command", "in_data"),
+    [
+        (PYTHON, None),
+        (PYTHON, b""),
+        ("/bin/sh -c 'echo 1'", b"x"),
+        (f"/bin/sh -c 'A=1 {sys.executable} && sleep 0'", b"x"),
+        ("/bin/sh -c '/elsewhere/python && sleep 0'", b"x"),
+        (f"sudo -H -S -n -u root {PYTHON}", b"x"),
+        (f"/bin/sh -c '{sys.executable} /tmp/module.py && sleep 0'", b"x"),
+    ],
+)
+def test_anything_else_goes_to_local(connection, given_to_local, command, in_data):
+    connection.exec_command(command, in_data=in_data)
+    assert given_to_local == [command]
+
+
+def test_forks_on_linux_only(connection, given_to_local, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    connection.exec_command(PYTHON, in_data=b"x")
+    assert given_to_local == [PYTHON]
