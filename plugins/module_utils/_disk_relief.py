@@ -25,6 +25,7 @@ import typing as t
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 DAY = 86400
@@ -37,6 +38,7 @@ KILL_SECONDS = 10
 # The server looks for replaced parts every second, after quiet times every half a minute.
 CLEAN_SECONDS = 60
 CLEAN_SHARE = 0.01  # of the disk, below which replaced parts are left to the server
+SHORT_LIFETIME = re.compile(r"old_parts_lifetime = 1\b")  # while a run has replaced parts removed
 # Seconds before the deadline at which no new step is begun: one statement may take REQUEST_SECONDS.
 REQUEST_SECONDS = 30
 REWRITE_ROOM = 1.2
@@ -110,6 +112,11 @@ class Table:
     largest_part: int = 0
     partitions: dict[str, dict[str, int]] = field(default_factory=dict)  # id -> bytes of active parts by disk
     newest: dict[str, int] = field(default_factory=dict)  # id -> time of the partition key's newest row; 0 is unknown
+
+    @property
+    def shortening(self) -> str:
+        """The statement after which the server removes replaced parts at once."""
+        return f"ALTER TABLE {self.quoted} MODIFY SETTING old_parts_lifetime = 1"
 
     @property
     def label(self) -> str:
@@ -462,37 +469,34 @@ class Relief:
     def _clean(self, view: View) -> View:
         """Let the server remove replaced parts now instead of after 8 minutes: nobody loses anything by it."""
         over = view.over(self._wish.target)
-        tables = [
+        full = [
             table
             for table in view.tables.values()
-            if _is_ours(table.database, self._wish) and "old_parts_lifetime" not in table.definition
+            if _is_ours(table.database, self._wish)
             if any(table.inactive.get(disk, 0) > CLEAN_SHARE * view.disks[disk].total for disk in over)
         ]
-        if not tables:
-            return view
-        # How much that is shows afterwards: their files may be those of live parts (hard links).
-        changes = [f"ALTER TABLE {table.quoted} MODIFY SETTING old_parts_lifetime = 1" for table in tables]
-        what = ", ".join(table.label for table in tables)
-        step = Step("remove replaced parts", what, "; ".join(changes), {})
-        self._do(step, view, lambda: self._cleaned(tables, view.now))
-        return view if self._dry_run else self._patiently(look)
+        tables = [table for table in full if "old_parts_lifetime" not in table.definition]
+        # The alarm's run and a look by the schedule may meet. What one of them has removed the other waits for, too:
+        # it must not drop in its place what could stay.
+        begun = [table for table in full if SHORT_LIFETIME.search(table.definition)]
+        if tables:
+            # How much that is shows afterwards: their files may be those of live parts (hard links).
+            what = ", ".join(table.label for table in tables)
+            step = Step("remove replaced parts", what, "; ".join(table.shortening for table in tables), {})
+            self._do(step, view, lambda: self._cleaned(tables, begun, view.now))
+        elif begun and not self._dry_run:
+            with suppress(Refused, Lost):
+                self._wait_until_removed(begun, view.now)
+        return view if self._dry_run or not tables + begun else self._patiently(look)
 
-    def _cleaned(self, tables: list[Table], since: int) -> None:
+    def _cleaned(self, tables: list[Table], begun: list[Table], since: int) -> None:
         """The work of _clean, for what was replaced until then. Parts that a query still reads stay."""
-        deadline = time.monotonic() + min(CLEAN_SECONDS, self._seconds_left() - 2 * REQUEST_SECONDS)
-        names = ", ".join(f"({text(table.database)}, {text(table.name)})" for table in tables)
         changed, errors = [], []
         try:
             for table in tables:
-                self._ask(f"ALTER TABLE {table.quoted} MODIFY SETTING old_parts_lifetime = 1")
+                self._ask(table.shortening)
                 changed.append(table)
-            # A server at work replaces parts all the time, so there is always a new one.
-            waiting = (
-                f"SELECT 1 FROM system.parts WHERE NOT active AND (database, table) IN ({names}) "
-                f"AND toUnixTimestamp(remove_time) <= {since} LIMIT 1"
-            )
-            while time.monotonic() < deadline and self._ask(waiting):
-                time.sleep(1)
+            self._wait_until_removed(tables + begun, since)
         except (Refused, Lost) as error:
             errors.append(str(error))
         for table in changed:
@@ -502,6 +506,17 @@ class Relief:
                 errors.append(f"{table.label} keeps old_parts_lifetime = 1, reset it by hand: {error}")
         if errors:
             raise Refused("; ".join(errors))
+
+    def _wait_until_removed(self, tables: list[Table], since: int) -> None:
+        """Wait for parts that were replaced until then; a server at work replaces more all the time."""
+        deadline = time.monotonic() + min(CLEAN_SECONDS, self._seconds_left() - 2 * REQUEST_SECONDS)
+        names = ", ".join(f"({text(table.database)}, {text(table.name)})" for table in tables)
+        waiting = (
+            f"SELECT 1 FROM system.parts WHERE NOT active AND (database, table) IN ({names}) "
+            f"AND toUnixTimestamp(remove_time) <= {since} LIMIT 1"
+        )
+        while time.monotonic() < deadline and self._ask(waiting):
+            time.sleep(1)
 
     def _free(self, view: View, plan: Callable[[View, Wish], Iterator[Step]]) -> View:
         view = view if self._dry_run else self._patiently(look)

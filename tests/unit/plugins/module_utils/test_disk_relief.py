@@ -205,6 +205,20 @@ def test_replaced_parts_of_a_table_with_a_setting_of_its_own(server: Server) -> 
     assert [action for action, _error in outcomes(run(server))] == ["drop partition"]
 
 
+def test_what_another_run_has_removed_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs meet: no partition goes in the place of what the other one is about to free."""
+    server.replaced, server.other, server.definition = (
+        1500,
+        6100,
+        "SETTINGS old_parts_lifetime = 1, ttl_only_drop_parts = 1",
+    )
+    monkeypatch.setattr(time, "sleep", lambda seconds: setattr(server, "replaced", 0))
+    report = run(server)
+    assert (report["ok"], report["steps"], server.sent) == (True, [], [])
+    server.replaced, server.silent = 1500, ["NOT active"]
+    assert [action for action, _error in outcomes(run(server))] == ["drop partition"]
+
+
 def test_a_setting_that_does_not_come_back_is_told(server: Server) -> None:
     server.replaced, server.other = 1500, 6100
     server.refused["RESET"] = relief.Refused("no rights")
