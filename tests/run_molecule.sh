@@ -7,14 +7,14 @@
 #   tests/run_molecule.sh storage addons
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export LAB_DIR=$PWD/.lab-test-molecule MOLECULE_EPHEMERAL_DIRECTORY=$PWD/.ansible/molecule MOLECULE_GLOB='molecule/*/molecule.yml'
-unset LAB_PORT_BASE
+export MOLECULE_EPHEMERAL_DIRECTORY=$PWD/.ansible/molecule MOLECULE_GLOB='molecule/*/molecule.yml'
+# shellcheck source=tests/own_lab.sh
+source tests/own_lab.sh
 
 roles=("$@")
 if [ $# = 0 ]; then
   mapfile -t roles < <(sed -n 's/.*role: llmops\.langfuse\.\([a-z_]*\),.*/\1/p' playbooks/site.yml)
 fi
-trap 'PYTHONPATH=tests/lab python -m langfuse_lab down' EXIT
-PYTHONPATH=tests/lab python -m langfuse_lab down
+own_lab test-molecule
 rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"
 molecule test "${roles[@]/#/--scenario-name=}"

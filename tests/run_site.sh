@@ -7,8 +7,7 @@
 #   tests/run_site.sh chart_2
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export LAB_DIR=$PWD/.lab-test-$1
-unset LAB_PORT_BASE
-trap 'PYTHONPATH=tests/lab python -m langfuse_lab down' EXIT
-PYTHONPATH=tests/lab python -m langfuse_lab down
+# shellcheck source=tests/own_lab.sh
+source tests/own_lab.sh
+own_lab "test-$1"
 PYTHONPATH=tests/lab pytest "tests/site/$1" --durations=0 -x -p no:cacheprovider

@@ -38,7 +38,7 @@ KILL_SECONDS = 10
 # The server looks for replaced parts every second, after quiet times every half a minute.
 CLEAN_SECONDS = 60
 CLEAN_SHARE = 0.01  # of the disk, below which replaced parts are left to the server
-SHORT_LIFETIME = re.compile(r"old_parts_lifetime = 1\b")  # while a run has replaced parts removed
+SHORT_LIFETIME = "old_parts_lifetime = 1"  # a table's setting while a run has replaced parts removed
 # Seconds before the deadline at which no new step is begun: one statement may take REQUEST_SECONDS.
 REQUEST_SECONDS = 30
 REWRITE_ROOM = 1.2
@@ -116,7 +116,7 @@ class Table:
     @property
     def shortening(self) -> str:
         """The statement after which the server removes replaced parts at once."""
-        return f"ALTER TABLE {self.quoted} MODIFY SETTING old_parts_lifetime = 1"
+        return f"ALTER TABLE {self.quoted} MODIFY SETTING {SHORT_LIFETIME}"
 
     @property
     def label(self) -> str:
@@ -478,7 +478,7 @@ class Relief:
         tables = [table for table in full if "old_parts_lifetime" not in table.definition]
         # The alarm's run and a look by the schedule may meet. What one of them has removed the other waits for, too:
         # it must not drop in its place what could stay.
-        begun = [table for table in full if SHORT_LIFETIME.search(table.definition)]
+        begun = [table for table in full if re.search(rf"{SHORT_LIFETIME}\b", table.definition)]
         if tables:
             # How much that is shows afterwards: their files may be those of live parts (hard links).
             what = ", ".join(table.label for table in tables)
@@ -503,7 +503,7 @@ class Relief:
             try:
                 self._ask(f"ALTER TABLE {table.quoted} RESET SETTING old_parts_lifetime")
             except (Refused, Lost) as error:
-                errors.append(f"{table.label} keeps old_parts_lifetime = 1, reset it by hand: {error}")
+                errors.append(f"{table.label} keeps {SHORT_LIFETIME}, reset it by hand: {error}")
         if errors:
             raise Refused("; ".join(errors))
 

@@ -5,10 +5,9 @@
 # A benchmark on a lab of its own: on_a_lab.sh NAME [ARGUMENT ...], to be called by NAME/run.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export LAB_DIR=$PWD/.lab-bench-$1
-unset LAB_PORT_BASE
-trap 'PYTHONPATH=tests/lab python -m langfuse_lab down' EXIT
-PYTHONPATH=tests/lab python -m langfuse_lab down
+# shellcheck source=tests/own_lab.sh
+source tests/own_lab.sh
+own_lab "bench-$1"
 PYTHONPATH=tests/lab python -m langfuse_lab up
 # shellcheck disable=SC1091 # made by the lab
 source "$LAB_DIR/env"

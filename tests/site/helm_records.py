@@ -12,10 +12,12 @@ from typing import Any
 
 from kubernetes import watch
 
+OF_THE_RELEASE = "owner=helm,name=langfuse"
+
 
 def records(lab) -> dict[str, str]:
     """The state of each record of the release langfuse, by the record's name."""
-    found = lab.kubernetes().list_namespaced_secret("langfuse", label_selector="owner=helm,name=langfuse").items
+    found = lab.kubernetes().list_namespaced_secret("langfuse", label_selector=OF_THE_RELEASE).items
     return {each.metadata.name: each.metadata.labels["status"] for each in found}
 
 
@@ -24,7 +26,7 @@ def wait_until_installing(lab, seconds: int = 60) -> None:
     events = watch.Watch().stream(
         lab.kubernetes().list_namespaced_secret,
         "langfuse",
-        label_selector="owner=helm,name=langfuse",
+        label_selector=OF_THE_RELEASE,
         timeout_seconds=seconds,
     )
     states = []

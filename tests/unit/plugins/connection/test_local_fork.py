@@ -66,11 +66,14 @@ def test_a_task_that_ran_out_of_time_leaves_no_process():
     def ring(*_args):
         raise TimeoutError
 
-    signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     begun = time.monotonic()
-    with pytest.raises(TimeoutError):
-        run_forked(b"import time; time.sleep(60)")
+    try:
+        with pytest.raises(TimeoutError):
+            run_forked(b"import time; time.sleep(60)")
+    finally:
+        signal.signal(signal.SIGALRM, before)
     assert time.monotonic() - begun < 30
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
