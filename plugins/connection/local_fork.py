@@ -14,6 +14,8 @@ description:
   - Does what P(ansible.builtin.local#connection) does, in less time. That starts a Python for each task, which compiles
     Ansible's part of the module anew. Here a fork of the worker runs the module, with Python and Ansible loaded.
   - Each module still has a process of its own, a child of the worker, with what the worker has as environment.
+  - M(ansible.builtin.meta) with C(reset_connection) loads the Python libraries for AWS and Kubernetes into Ansible
+    itself, once for all modules that run after it. The role P(llmops.langfuse.platform#role) begins with it.
   - What is no module of this Python goes to P(ansible.builtin.local#connection), as does everything where the system
     is not Linux. That is, among others, C(become), C(async), C(environment), and modules without pipelining.
 options:
@@ -37,6 +39,8 @@ seealso:
 """
 
 import atexit
+import gc
+import importlib
 import os
 import shlex
 import signal
@@ -51,9 +55,34 @@ from ansible.utils.display import Display
 
 display = Display()
 
+# What most modules of this collection's roles import. Not more: each fork pays for the memory.
+LIBRARIES = (
+    "boto3.session",
+    "botocore.endpoint",
+    "botocore.httpsession",
+    "botocore.paginate",
+    "botocore.parsers",
+    "botocore.waiter",
+    "jsonpatch",
+    "kubernetes.dynamic",
+    "ansible.module_utils.urls",
+    "ansible_collections.amazon.aws.plugins.module_utils.modules",
+    "ansible_collections.amazon.aws.plugins.module_utils.tagging",
+    "ansible_collections.kubernetes.core.plugins.module_utils.ansiblemodule",
+    "ansible_collections.kubernetes.core.plugins.module_utils.helm",
+    "ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner",
+)
+
 
 class Connection(Local):
     """ansible.builtin.local, but for a program that is to be given to a Python like this one."""
+
+    def reset(self) -> None:
+        """Load the libraries; Ansible calls this in the process that all workers are forks of."""
+        if sys.platform.startswith("linux"):
+            for name in LIBRARIES:
+                _load(name)
+            gc.freeze()  # else each fork's garbage collection copies all of it
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command; its exit code, and what it wrote to stdout and stderr."""
@@ -62,6 +91,13 @@ class Connection(Local):
         self._connect()
         display.vvv(f"FORK {cmd}", host=self._play_context.remote_addr)
         return run_forked(in_data)
+
+
+def _load(library: str) -> None:
+    try:
+        importlib.import_module(library)
+    except Exception as error:  # it is for the module that needs it to say so
+        display.vvv(f"{library} is not loaded beforehand: {error}")
 
 
 def _is_this_python(cmd: str) -> bool:

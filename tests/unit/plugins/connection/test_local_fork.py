@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import signal
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.connection.local import Connection as Local
 from ansible.plugins.loader import connection_loader
+from ansible_collections.llmops.langfuse.plugins.connection import local_fork
 from ansible_collections.llmops.langfuse.plugins.connection.local_fork import run_forked
 
 PYTHON = f"/bin/sh -c '{sys.executable} && sleep 0'"
@@ -119,3 +122,35 @@ def test_forks_on_linux_only(connection, given_to_local, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     connection.exec_command(PYTHON, in_data=b"x")
     assert given_to_local == [PYTHON]
+
+
+@pytest.fixture
+def one_library(monkeypatch, tmp_path):
+    """One library that is there, after one that is not."""
+    (tmp_path / "a_library_of_this_test.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(local_fork, "LIBRARIES", ("no_such_library", "a_library_of_this_test"))
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    yield "a_library_of_this_test"
+    sys.modules.pop("a_library_of_this_test", None)
+
+
+def is_loaded_in_a_fork(library: str) -> bool:
+    return run_forked(f"import sys; print({library!r} in sys.modules)".encode())[1] == b"True\n"
+
+
+def test_reset_loads_the_libraries_for_all_forks(connection, one_library):
+    assert not is_loaded_in_a_fork(one_library)
+    connection.reset()
+    assert is_loaded_in_a_fork(one_library)
+
+
+def test_reset_loads_nothing_where_nothing_forks(connection, one_library, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    connection.reset()
+    assert not is_loaded_in_a_fork(one_library)
+
+
+@pytest.mark.parametrize("library", local_fork.LIBRARIES)
+def test_the_libraries_are_there(library):
+    importlib.import_module(library)
