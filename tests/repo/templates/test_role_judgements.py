@@ -135,3 +135,24 @@ def test_logs_that_are_kept_too_long_are_named(make_role):
         "clickhouse_retention", __clickhouse_retention_disk={"tables": tables[:1]}, langfuse_clickhouse_log_days=3
     )
     assert strict.value("__clickhouse_retention_bad_logs") == ["query_log (event_date + toIntervalDay(10))"]
+
+
+@pytest.mark.parametrize(
+    ("status", "endpoint"),
+    [
+        ("CREATE_COMPLETE", "new"),
+        ("UPDATE_ROLLBACK_COMPLETE", "new"),
+        ("DELETE_FAILED", "old"),
+        ("ROLLBACK_COMPLETE", "old"),
+    ],
+)
+def test_outputs_of_a_stack_count_unless_it_has_to_be_made_anew(make_role, status, endpoint):
+    found = {"stack_description": {"stack_status": status}, "stack_outputs": {"Endpoint": "new"}}
+    role = make_role(
+        "platform",
+        platform_name="langfuse",
+        platform_stack={"name": "cluster"},
+        platform_outputs={"Endpoint": "old", "VpcId": "vpc-1"},
+        __platform_stack_found={"cloudformation": {"langfuse-cluster": found}},
+    )
+    assert role.value("__platform_stack_outputs") == {"Endpoint": endpoint, "VpcId": "vpc-1"}
