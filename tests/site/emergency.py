@@ -109,7 +109,7 @@ def run_monitor(lab) -> None:
     wait("the monitor's run", lambda: batch.read_namespaced_job(name, "langfuse").status.succeeded)
 
 
-def young() -> int:
+def young_since() -> int:
     """Where the young rows begin, in epoch seconds: at the floor of 7 days, with a day's grace.
 
     Take it once for each comparison: rows grow older while the emergency works.

@@ -25,7 +25,7 @@ def test_alarm_frees_the_disk(lab, ear):
     with small_disk(lab, DISK) as disk:
         emergency.load_old_rows(lab, disk.client, MAJOR, days=120, rows_a_day=130)
         disk.fill(95)
-        since = emergency.young()
+        since = emergency.young_since()
         young = emergency.rows_since(disk.client, MAJOR, since)
         with emergency.no_schedule(lab):
             for state in ("OK", "ALARM"):

@@ -55,7 +55,7 @@ def test_full_disk_to_free_disk(lab, ear, disk: SmallDisk):
     disk.fill(96)
     disk.client.execute("ALTER TABLE observations UPDATE name = 'x' WHERE start_time < now() - INTERVAL 40 DAY")
     disk.fill(96)
-    since = emergency.young()
+    since = emergency.young_since()
     young = emergency.rows_since(disk.client, MAJOR, since)
     assert min(young.values()) >= 6 * 90 - 1
     assert disk.percent > 91
@@ -114,7 +114,7 @@ def test_short_relief_is_told(lab, ear, disk: SmallDisk):
     disk.empty()
     emergency.drop_old_rows(disk.client, MAJOR)
     disk.fill(93)
-    since = emergency.young()
+    since = emergency.young_since()
     young = emergency.rows_since(disk.client, MAJOR, since)
     failed, report = emergency.invoke(lab, detail={"alarmName": ALARM})
     assert (failed, report["ok"]) == (False, False)
