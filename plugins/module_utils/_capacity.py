@@ -9,8 +9,8 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import Api, ApiError, Object, needs
 from ansible_collections.llmops.langfuse.plugins.module_utils._quantity import parse_bytes, parse_millis
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import Api, ApiError, Object, needs
 
 MIB = 2**20
 KEEPING_OFF = ("NoSchedule", "NoExecute")

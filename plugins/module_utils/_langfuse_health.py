@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import ClickHouseError
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import Api, ApiError, Object
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import Api, ApiError, Object
 
 POLL_SECONDS = 5
 EVENTS_SHOWN = 5

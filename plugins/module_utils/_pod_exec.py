@@ -10,11 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import (
-    AUTH_ARG_SPEC,
-    get_api_client,
-    one_line,
-)
+from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import AUTH_ARG_SPEC, get_api_client
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import one_line
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import Api, ApiError, Object, needs
 from ansible_collections.llmops.langfuse.plugins.module_utils._pvc_resize_plan import (
     Growth,
     Plan,
@@ -22,6 +21,7 @@ from ansible_collections.llmops.langfuse.plugins.module_utils._pvc_resize_plan i
     make_plan,
 )
 from ansible_collections.llmops.langfuse.plugins.module_utils._quantity import parse_bytes
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import Api, ApiError, Object, needs
 
 POLL_SECONDS = 2
 CREATE_ATTEMPTS = 10

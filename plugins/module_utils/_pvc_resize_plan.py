@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import Api, ApiError, Object, needs
 from ansible_collections.llmops.langfuse.plugins.module_utils._quantity import parse_bytes
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import Api, ApiError, Object, needs
 
 # Kinds whose operator grows the claims of its StatefulSets itself when the resource asks for more.
 OPERATORS = {"ClickHouseCluster": "clickhouseclusters", "KeeperCluster": "keeperclusters"}

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import Api, ApiError, Object, needs
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import Api, ApiError, Object, needs
 
 STATES = ("ok", "unknown", "warning", "critical")  # from good to bad
 ENDED = ("Succeeded", "Failed")  # phases of pods that mount nothing

@@ -8,29 +8,27 @@ signed header. Credentials come from where boto3 finds them. EKS takes a token f
 
 A playbook starts dozens of clients, and half a second of each would go to making a token. So it is kept beside this
 file, readable by its owner only, until it is due or the settings of AWS in the environment or in AWS's files change.
+What only a new token needs is imported only then, and the kubeconfig's `python -S` leaves out the packages until then.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import datetime
 import hashlib
-import json
 import os
 import sys
-from pathlib import Path
+import time
 
 URL_SECONDS = 60
-TOKEN_MINUTES = 14
-SPARE_MINUTES = 2  # a token that is handed out lasts at least that long
-TIME = "%Y-%m-%dT%H:%M:%SZ"
+TOKEN_SECONDS = 14 * 60
+SPARE_SECONDS = 2 * 60  # a token that is handed out lasts at least that long
 AWS_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 
 
 def token(region: str, cluster: str) -> str:
     """The bearer token of this session's identity for one cluster."""
-    import boto3  # slow to import, and not needed for a token that is kept
+    import base64
+
+    import boto3
     from botocore.signers import RequestSigner
 
     session = boto3.Session(region_name=region)
@@ -49,64 +47,71 @@ def token(region: str, cluster: str) -> str:
     return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
 
-def credential(region: str, cluster: str) -> dict[str, object]:
-    """The ExecCredential that client.authentication.k8s.io/v1 asks for."""
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=TOKEN_MINUTES)
-    return {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "kind": "ExecCredential",
-        "status": {"expirationTimestamp": until.strftime(TIME), "token": token(region, cluster)},
+def credential(region: str, cluster: str, until: int) -> str:
+    """The ExecCredential that client.authentication.k8s.io/v1 asks for, good until that second of the epoch."""
+    import json
+
+    status = {
+        "expirationTimestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until)),
+        "token": token(region, cluster),
     }
+    return json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status})
 
 
 def question(region: str, cluster: str) -> str:
     """A digest of all that decides whose token for what is asked for."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    files = [Path(os.environ.get(name, default)).expanduser() for name, default in AWS_FILES.items()]
-    changed = [str(file.stat().st_mtime_ns) if file.exists() else "" for file in files]
-    return hashlib.sha256(json.dumps([region, cluster, sorted(settings.items()), changed]).encode()).hexdigest()
+    files = [os.path.expanduser(os.environ.get(name, default)) for name, default in AWS_FILES.items()]
+    changed = [os.stat(file).st_mtime_ns if os.path.exists(file) else 0 for file in files]
+    return hashlib.sha256(repr([region, cluster, sorted(settings.items()), changed]).encode()).hexdigest()
 
 
-def kept(file: Path, asked: str) -> dict[str, object] | None:
+def kept(file: str, asked: str) -> str | None:
     """The credential that was made for this question, if it lasts."""
     try:
-        found = json.loads(file.read_text())
-        until = datetime.datetime.strptime(found["credential"]["status"]["expirationTimestamp"], TIME)
-    except (OSError, ValueError, LookupError, TypeError):
+        with open(file) as stream:
+            question_then, until, found = stream.read().split("\n", 2)
+        lasts = int(until) - time.time() > SPARE_SECONDS
+    except (OSError, ValueError):
         return None
-    left = until.replace(tzinfo=datetime.UTC) - datetime.datetime.now(datetime.UTC)
-    lasts = left > datetime.timedelta(minutes=SPARE_MINUTES)
-    return found["credential"] if lasts and found["question"] == asked else None
+    return found if lasts and question_then == asked else None
 
 
-def keep(file: Path, asked: str, made: dict[str, object]) -> None:
+def keep(file: str, asked: str, until: int, made: str) -> None:
     """Write the credential for the next client. Where nothing can be written, each makes its own."""
-    draft = file.with_suffix(f".{os.getpid()}")
-    with contextlib.suppress(OSError):
+    draft = f"{file}.{os.getpid()}"
+    try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            json.dump({"question": asked, "credential": made}, stream)
-        draft.replace(file)
+            stream.write(f"{asked}\n{until}\n{made}")
+        os.replace(draft, file)
+    except OSError:
+        pass
 
 
-def made(region: str, cluster: str) -> dict[str, object]:
+def new(region: str, cluster: str, until: int) -> str:
     """A new credential. Ends the program with one line when there is nothing to sign it with."""
+    if sys.flags.no_site:
+        import site
+
+        site.main()
     from botocore.exceptions import BotoCoreError
 
     try:
-        return credential(region, cluster)
+        return credential(region, cluster, until)
     except BotoCoreError as error:
         sys.exit(f"No EKS token: {error}")
 
 
 def main(region: str, cluster: str) -> None:
     """Print a credential, the kept one or a new one."""
-    file = Path(__file__).with_suffix(".json")
+    file = os.path.splitext(__file__)[0] + ".kept"
     asked = question(region, cluster)
     found = kept(file, asked)
     if not found:
-        found = made(region, cluster)
-        keep(file, asked, found)
-    print(json.dumps(found))
+        until = int(time.time()) + TOKEN_SECONDS
+        found = new(region, cluster, until)
+        keep(file, asked, until, found)
+    print(found)
 
 
 if __name__ == "__main__":

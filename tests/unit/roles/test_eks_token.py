@@ -9,6 +9,9 @@ import base64
 import datetime
 import importlib.util
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,10 +54,10 @@ def test_clusters_get_different_tokens(helper):
 
 
 def test_client_renews_before_eks_refuses(helper):
-    status = helper.credential("ap-south-1", "langfuse")["status"]
+    status = json.loads(helper.credential("ap-south-1", "langfuse", 1_764_324_000 + helper.TOKEN_SECONDS))["status"]
+    made = datetime.datetime(2025, 11, 28, 10, 0, tzinfo=datetime.UTC)
     until = datetime.datetime.strptime(status["expirationTimestamp"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
-    left = until - datetime.datetime.now(datetime.UTC)
-    assert datetime.timedelta(minutes=10) < left < datetime.timedelta(minutes=15)
+    assert until - made == datetime.timedelta(minutes=14)
 
 
 @pytest.fixture
@@ -74,8 +77,8 @@ def asked(helper, monkeypatch, tmp_path, capsys):
 
 def test_a_token_is_kept_for_the_next_client_and_for_nobody_else(asked, tmp_path):
     assert [asked(), asked()] == ["a", "a"]
-    assert (tmp_path / "eks_token.json").stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["eks_token.json"]
+    assert (tmp_path / "eks_token.kept").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["eks_token.kept"]
 
 
 @pytest.mark.parametrize("what", ["cluster", "key", "credentials file"])
@@ -91,16 +94,15 @@ def test_another_question_gets_a_token_of_its_own(asked, monkeypatch, tmp_path, 
 @pytest.mark.parametrize(("minutes", "token"), [(13.9, "a"), (1.9, "b"), (-5, "b")])
 def test_a_token_is_renewed_before_its_end(asked, tmp_path, minutes, token):
     asked()
-    file = tmp_path / "eks_token.json"
-    found = json.loads(file.read_text())
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
-    found["credential"]["status"]["expirationTimestamp"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
-    file.write_text(json.dumps(found))
+    file = tmp_path / "eks_token.kept"
+    question, _until, credential = file.read_text().split("\n")
+    file.write_text(f"{question}\n{int(time.time() + minutes * 60)}\n{credential}")
     assert asked() == token
 
 
-def test_a_broken_file_is_written_anew(asked, tmp_path):
-    (tmp_path / "eks_token.json").write_text('{"question": 1')
+@pytest.mark.parametrize("text", ["", "one line", "question\nsoon\n{}"])
+def test_a_broken_file_is_written_anew(asked, tmp_path, text):
+    (tmp_path / "eks_token.kept").write_text(text)
     assert [asked(), asked()] == ["a", "a"]
 
 
@@ -116,4 +118,18 @@ def test_without_credentials_it_says_so_in_a_line(helper, monkeypatch, tmp_path)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(SystemExit, match="No EKS token: Unable to locate credentials"):
-        helper.made("ap-south-1", "langfuse")
+        helper.new("ap-south-1", "langfuse", 0)
+
+
+def test_it_needs_no_packages_until_it_makes_a_token(tmp_path):
+    """As the kubeconfig starts it, without the packages of this Python; then boto3 is found all the same."""
+    helper = tmp_path / "eks_token.py"
+    helper.write_text(HELPER.read_text())
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-one"}
+    command = [sys.executable, "-S", "-X", "importtime", str(helper), "ap-south-1", "langfuse"]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True, env=keys) for _run in range(2)]
+    assert runs[0].stdout == runs[1].stdout
+    assert url_of(json.loads(runs[0].stdout)["status"]["token"]).startswith("https://sts.ap-south-1.amazonaws.com/?")
+    imported = [{line.split("|")[-1].strip() for line in run.stderr.splitlines()} for run in runs]
+    slow = {"boto3", "json", "datetime", "site"}
+    assert (imported[0] & slow, imported[1] & slow) == (slow, set())

@@ -17,8 +17,8 @@ from ansible_collections.llmops.langfuse.plugins.module_utils._capacity import (
     requests,
 )
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import ApiError
 from ansible_collections.llmops.langfuse.plugins.module_utils._quantity import parse_millis
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import ApiError
 
 GIB = 2**30
 TAINT = {"key": "dedicated", "value": "clickhouse", "effect": "NoSchedule"}

@@ -12,13 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.llmops.langfuse.plugins.module_utils import _kubernetes_api
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import (
-    MERGE_PATCH,
-    ApiError,
-    ServerApi,
-    connect,
-    needs,
-)
+from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import connect
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import MERGE_PATCH, ApiError, ServerApi, needs
 
 
 class Client:

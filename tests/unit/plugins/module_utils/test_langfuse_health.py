@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import ClickHouseError, ConnectionLost
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import ApiError
 from ansible_collections.llmops.langfuse.plugins.module_utils._langfuse_health import (
     Health,
     Langfuse,
     wait_until_healthy,
 )
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import ApiError
 
 LANGFUSE = Langfuse("langfuse", "langfuse-web", "app=worker", "4.16.0")
 WEB = "/api/v1/namespaces/langfuse/services/langfuse-web:http/proxy/api/public"

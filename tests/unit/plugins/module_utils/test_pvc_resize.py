@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from ansible_collections.llmops.langfuse.plugins.module_utils import _pvc_resize
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import ApiError
 from ansible_collections.llmops.langfuse.plugins.module_utils._pvc_resize import Result, larger, resize
 from ansible_collections.llmops.langfuse.plugins.module_utils._pvc_resize_plan import Wish, read_wish
 from ansible_collections.llmops.langfuse.plugins.module_utils._quantity import parse_bytes
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import ApiError
 
 CORE = "/api/v1/namespaces/langfuse"
 CLAIMS = f"{CORE}/persistentvolumeclaims"

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import ApiError
 from ansible_collections.llmops.langfuse.plugins.module_utils._pvc_usage import (
     Question,
     Thresholds,
@@ -21,6 +20,7 @@ from ansible_collections.llmops.langfuse.plugins.module_utils._pvc_usage import 
     read_question,
     read_usage,
 )
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import ApiError
 
 GIB = 2**30
 FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "pvc_usage.json").read_text())

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 import threading
@@ -16,6 +17,9 @@ from ansible_collections.llmops.langfuse.plugins.module_utils import _tunnel
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
 
 TARGET = _tunnel.PodTarget("langfuse", "app=clickhouse", "/kube/config", "lab")
+PODS = "/api/v1/namespaces/langfuse/pods"
+FORWARD = f"{PODS}/clickhouse-0/portforward"
+CLAIM = "/api/v1/namespaces/langfuse/persistentvolumeclaims/data"
 
 
 class ApiException(Exception):
@@ -28,29 +32,27 @@ class ConfigException(Exception):
     pass
 
 
-def pod(name: str, phase: str = "Running", ready: bool | None = True, leaving: bool = False) -> SimpleNamespace:
-    conditions = None if ready is None else [SimpleNamespace(type="Ready", status=str(ready))]
-    return SimpleNamespace(
-        metadata=SimpleNamespace(name=name, deletion_timestamp="now" if leaving else None),
-        status=SimpleNamespace(phase=phase, conditions=conditions),
-    )
+def pod(name: str, phase: str = "Running", ready: bool | None = True, leaving: bool = False) -> dict[str, Any]:
+    conditions = {} if ready is None else {"conditions": [{"type": "Ready", "status": str(ready)}]}
+    leaves = {"deletionTimestamp": "now"} if leaving else {}
+    return {"metadata": {"name": name, **leaves}, "status": {"phase": phase, **conditions}}
 
 
 class FakeKubernetes:
     """What is used of the kubernetes package. A forward leads to a server that sends everything back."""
 
-    def __init__(self, *pods: SimpleNamespace) -> None:
+    def __init__(self, *pods: dict[str, Any]) -> None:
         self.pods = pods
+        self.claim = "10Gi"
         self.asked: list[Any] = []
         self.failures: dict[str, Exception] = {}
         self.closed = threading.Event()
         self.client = SimpleNamespace(
-            Configuration=dict, ApiClient=lambda configuration: configuration, CoreV1Api=lambda client: self,
-            ApiException=ApiException,
-        )  # fmt: skip
+            Configuration=dict, ApiClient=lambda configuration: configuration, ApiException=ApiException
+        )
         self.config = SimpleNamespace(ConfigException=ConfigException, load_config=self._load_config)
+        self.dynamic = SimpleNamespace(DynamicClient=self._client)
         self.stream = SimpleNamespace(portforward=self._portforward)
-        self.connect_get_namespaced_pod_portforward = "portforward"
 
     def _fail(self, what: str) -> None:
         if what in self.failures:
@@ -60,14 +62,37 @@ class FakeKubernetes:
         self.asked.append((config_file, context))
         self._fail("config")
 
-    def list_namespaced_pod(self, namespace: str, label_selector: str, _request_timeout: int) -> SimpleNamespace:
-        self.asked.append((namespace, label_selector))
-        self._fail("list")
-        return SimpleNamespace(items=self.pods)
+    def _client(self, api_client: Any, discoverer: Any) -> Any:
+        assert discoverer(self, None) is None  # it would ask the API server for all it knows
+        return SimpleNamespace(request=self._request)
 
-    def _portforward(self, method: str, name: str, namespace: str, ports: str) -> Any:
-        self.asked.append((method, name, namespace, ports))
-        self._fail("forward")
+    def _request(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        if path.endswith("/portforward"):
+            self.asked.append((path, options["query_params"]))
+            self._fail("forward")
+            return self._connection()
+        assert options["_request_timeout"] == TARGET.timeout
+        answer = self._claim(method, body, options) if path == CLAIM else self._list(path, options)
+        return SimpleNamespace(data=json.dumps(answer))
+
+    def _list(self, path: str, options: Any) -> Any:
+        self.asked.append((path, options["query_params"]))
+        self._fail("list")
+        return {"items": self.pods}
+
+    def _claim(self, method: str, body: Any, options: Any) -> Any:
+        size = body["spec"]["resources"]["requests"]["storage"] if method == "PATCH" else self.claim
+        if size == "1Gi":
+            raise ApiException(422, "field can not be less than previous value")
+        self.claim = size
+        self.asked.append((method, size, options["query_params"]))
+        return {"spec": {"resources": {"requests": {"storage": size}}}}
+
+    def _portforward(self, method: Any, name: str, ports: str) -> Any:
+        assert hasattr(method.__self__, "api_client")  # where the package replaces the way to the server
+        return method(name, ports=ports, _preload_content=False)
+
+    def _connection(self) -> Any:
         ours, theirs = socket.socketpair()
         threading.Thread(target=self._echo, args=(theirs,), daemon=True).start()
         return SimpleNamespace(socket=lambda port: ours)
@@ -100,8 +125,8 @@ def test_bytes_go_both_ways_on_every_connection(kubernetes: FakeKubernetes) -> N
                 assert bytes(got) == data
     assert kubernetes.asked == [
         ("/kube/config", "lab"),
-        ("langfuse", "app=clickhouse"),
-        *[("portforward", "clickhouse-0", "langfuse", "9000")] * 3,
+        (PODS, [("labelSelector", "app=clickhouse")]),
+        *[(FORWARD, [("ports", "9000")])] * 3,
     ]
 
 
@@ -134,7 +159,7 @@ def test_a_later_connection_that_is_refused_is_closed(kubernetes: FakeKubernetes
         ([pod("a", phase="Pending"), pod("b")], "b"),
     ],
 )
-def test_the_pod_that_is_chosen(kubernetes: FakeKubernetes, pods: list[SimpleNamespace], chosen: str) -> None:
+def test_the_pod_that_is_chosen(kubernetes: FakeKubernetes, pods: list[dict[str, Any]], chosen: str) -> None:
     kubernetes.pods = tuple(pods)
     with _tunnel.open_tunnel(TARGET, 9000) as tunnel:
         assert tunnel.pod == chosen
@@ -198,7 +223,7 @@ def test_no_kubeconfig_was_given(kubernetes: FakeKubernetes) -> None:
         ([pod("a", phase="Pending"), pod("b", phase="Failed")], "a is Pending, b is Failed"),
     ],
 )
-def test_no_running_pod(kubernetes: FakeKubernetes, pods: list[SimpleNamespace], why: str) -> None:
+def test_no_running_pod(kubernetes: FakeKubernetes, pods: list[dict[str, Any]], why: str) -> None:
     kubernetes.pods = tuple(pods)
     with pytest.raises(LangfuseError) as caught, _tunnel.open_tunnel(TARGET, 9000):
         pass
@@ -217,37 +242,18 @@ def test_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_package_has_what_is_used() -> None:
     package = _tunnel._kubernetes()
-    for name in ("CoreV1Api", "ApiClient", "Configuration", "ApiException"):
+    for name in ("ApiClient", "Configuration", "ApiException"):
         assert hasattr(package.client, name)
+    assert hasattr(package.dynamic, "DynamicClient")
     assert hasattr(package.stream, "portforward")
     assert hasattr(package.config, "load_config")
 
 
-class FakeClaims:
-    """A claim of 10 GiB."""
-
-    def __init__(self) -> None:
-        self.size = "10Gi"
-        self.options: dict[str, Any] = {}
-
-    def read_namespaced_persistent_volume_claim(self, name: str, namespace: str, **options: Any) -> SimpleNamespace:
-        assert (name, namespace, options) == ("data", "langfuse", {"_request_timeout": 10})
-        return SimpleNamespace(spec=SimpleNamespace(resources=SimpleNamespace(requests={"storage": self.size})))
-
-    def patch_namespaced_persistent_volume_claim(self, name: str, namespace: str, body: Any, **options: Any) -> None:
-        if body["spec"]["resources"]["requests"]["storage"] == "1Gi":
-            raise ApiException(422, "field can not be less than previous value")
-        self.size, self.options = body["spec"]["resources"]["requests"]["storage"], options
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_claim_grows(kubernetes: FakeKubernetes, dry_run: bool) -> None:
-    claims = FakeClaims()
-    kubernetes.client.CoreV1Api = lambda client: claims
+@pytest.mark.parametrize(("dry_run", "query"), [(False, []), (True, [("dryRun", "All")])])
+def test_claim_grows(kubernetes: FakeKubernetes, dry_run: bool, query: list[Any]) -> None:
     claim = _tunnel.open_claim(TARGET, "data", dry_run)
     assert claim.read() == "10Gi"
     claim.write("20Gi")
-    assert claims.size == "20Gi"
-    assert claims.options.get("dry_run") == ("All" if dry_run else None)
+    assert kubernetes.asked[1:] == [("GET", "10Gi", []), ("PATCH", "20Gi", query)]
     with pytest.raises(LangfuseError, match="Claim langfuse/data: field can not be less than previous value"):
         claim.write("1Gi")

@@ -13,7 +13,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
-from ansible_collections.llmops.langfuse.plugins.module_utils._kubernetes_api import ApiError
+from ansible_collections.llmops.langfuse.plugins.module_utils._server_api import ApiError
 from ansible_collections.llmops.langfuse.plugins.modules import pvc_info, pvc_resize
 
 FIXTURE = json.loads((Path(__file__).parents[1] / "module_utils" / "fixtures" / "pvc_usage.json").read_text())
