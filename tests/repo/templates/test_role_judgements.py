@@ -153,6 +153,62 @@ def test_outputs_of_a_stack_count_unless_it_has_to_be_made_anew(make_role, statu
         platform_name="langfuse",
         platform_stack={"name": "cluster"},
         platform_outputs={"Endpoint": "old", "VpcId": "vpc-1"},
-        __platform_stack_found={"cloudformation": {"langfuse-cluster": found}},
+        __platform_stacks={"cloudformation": {}},
+        __platform_stacks_since={"langfuse-cluster": found},
     )
     assert role.value("__platform_stack_outputs") == {"Endpoint": endpoint, "VpcId": "vpc-1"}
+
+
+WANTED = {"name": "storage", "body": "Resources: {}\n", "parameters": {"Size": "1"}, "termination_protection": True}
+STANDING = {
+    "stack_description": {"stack_status": "CREATE_COMPLETE", "enable_termination_protection": True},
+    "stack_template": "Resources: {}",
+    "stack_parameters": {"Size": "1"},
+    "stack_tags": {"app": "langfuse", "environment": "production", "platform": "langfuse", "role": "storage"},
+}
+
+
+def status(word):
+    return {"stack_description": STANDING["stack_description"] | {"stack_status": word}}
+
+
+@pytest.mark.parametrize(
+    ("standing", "differs"),
+    [
+        ({}, False),
+        ({"stack_template": "Resources: {Bucket: {}}"}, True),
+        ({"stack_parameters": {"Size": "2"}}, True),
+        ({"stack_tags": {}}, True),
+        ({"stack_description": {"stack_status": "CREATE_COMPLETE"}}, True),
+        (status("UPDATE_COMPLETE"), False),
+        (status("UPDATE_IN_PROGRESS"), True),
+        (status("DELETE_IN_PROGRESS"), True),
+        (status("REVIEW_IN_PROGRESS"), True),
+        (status("UPDATE_ROLLBACK_COMPLETE"), True),
+        (status("DELETE_FAILED"), True),
+        (None, True),
+    ],
+)
+@pytest.mark.parametrize("when", ["as the run began", "since"])
+def test_a_stack_differs_unless_it_is_as_wanted_and_at_rest(make_role, standing, differs, when):
+    now = {} if standing is None else STANDING | standing
+    began, since = (now, {}) if when == "as the run began" else (STANDING, {"langfuse-storage": now})
+    role = make_role(
+        "platform",
+        platform_name="langfuse",
+        platform_stack=WANTED,
+        __platform_stacks={"cloudformation": {"langfuse-storage": began} if began else {}},
+        __platform_stacks_since=since,
+    )
+    assert bool(role.value("platform_stack_differs")) is differs
+
+
+def test_parameters_alone_may_be_no_reason_for_an_update(make_role):
+    role = make_role(
+        "platform",
+        platform_name="langfuse",
+        platform_stack=WANTED | {"parameters": {"Size": "3"}, "parameters_decide": False},
+        __platform_stacks={"cloudformation": {"langfuse-storage": STANDING}},
+        __platform_stacks_since={},
+    )
+    assert bool(role.value("platform_stack_differs")) is False
