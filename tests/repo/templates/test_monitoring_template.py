@@ -21,11 +21,12 @@ def pod(name, claim, kind="StatefulSet", owner="x", phase="Running", labels=None
     return {"metadata": metadata, "spec": {"volumes": volumes}, "status": {"phase": phase}}
 
 
-CLICKHOUSE = pod("langfuse-clickhouse-0-0-0", "data-clickhouse", phase="Pending")
+SERVER = {"app": "langfuse-clickhouse", "clickhouse.com/role": "clickhouse-server"}
+CLICKHOUSE = pod("langfuse-clickhouse-0-0-0", "data-clickhouse", phase="Pending", labels=SERVER | {"more": "x"})
 REDIS = ("langfuse-redis", "ReplicaSet", "langfuse-redis-7d9f6")
 PODS = [
     CLICKHOUSE,
-    pod("langfuse-postgresql-0", "data-postgresql"),
+    pod("langfuse-postgresql-0", "data-postgresql", labels=SERVER | {"clickhouse.com/role": "another"}),
     pod("langfuse-redis-7d9f6-old", *REDIS, labels={"pod-template-hash": "7d9f6"}),
     pod("langfuse-redis-7d9f6-new", *REDIS, labels={"pod-template-hash": "7d9f6"}),
     pod("migration-x", "scratch", kind="Job"),
@@ -46,7 +47,6 @@ def target_group(name, owner):
 
 FOUND = {
     "__monitoring_pods": {"resources": PODS},
-    "__monitoring_clickhouse_pods": {"resources": [CLICKHOUSE]},
     "__monitoring_ingresses": {
         "resources": [{"status": {"loadBalancer": {"ingress": [{"hostname": HOST}]}}}, {"status": {"loadBalancer": {}}}]
     },
@@ -77,7 +77,7 @@ SETS = {
     "quiet": FOUND | {"monitoring_alarms_quiet": True},
     "Prometheus": FOUND | {"monitoring_prometheus_rules": True},
     "no dashboard": FOUND | {"monitoring_dashboard_enabled": False},
-    "ClickHouse elsewhere": FOUND | {"__monitoring_clickhouse_pods": {"resources": []}},
+    "ClickHouse elsewhere": FOUND | {"__monitoring_pods": {"resources": PODS[1:]}},
     "text from the command line": FOUND | {"monitoring_warning_percent": "70", "monitoring_unknown_claims": "2"},
 }
 
@@ -95,9 +95,9 @@ def alarms(make_role, of_type):
 
 def test_volumes(make_role):
     assert make_role("monitoring", **FOUND).value("__monitoring_volumes") == [
-        {"claim": "data-clickhouse", "pod": "langfuse-clickhouse-0-0-0", "owner": "langfuse-clickhouse-0-0-0"},
-        {"claim": "data-postgresql", "pod": "langfuse-postgresql-0", "owner": "langfuse-postgresql-0"},
-        {"claim": "langfuse-redis", "pod": "langfuse-redis", "owner": "langfuse-redis-7d9f6-old"},
+        {"claim": "data-clickhouse", "pod": "langfuse-clickhouse-0-0-0", "clickhouse": True},
+        {"claim": "data-postgresql", "pod": "langfuse-postgresql-0", "clickhouse": False},
+        {"claim": "langfuse-redis", "pod": "langfuse-redis", "clickhouse": False},
     ]
 
 
@@ -220,11 +220,8 @@ def test_dashboard(make_role):
 
 
 def test_several_clickhouse_volumes(alarms):
-    second = pod("langfuse-clickhouse-0-1-0", "data-clickhouse-2")
-    found = alarms(
-        __monitoring_pods={"resources": [*PODS, second]},
-        __monitoring_clickhouse_pods={"resources": [CLICKHOUSE, second]},
-    )
+    second = pod("langfuse-clickhouse-0-1-0", "data-clickhouse-2", labels=SERVER)
+    found = alarms(__monitoring_pods={"resources": [*PODS, second]})
     assert [found[name]["AlarmName"] for name in ("ClickHouseDisk", "ClickHouseDisk2")] == [
         "langfuse-clickhouse-disk",
         "langfuse-clickhouse-disk-2",
