@@ -179,6 +179,7 @@ def status(word):
         ({"stack_template": "Resources: {Bucket: {}}"}, True),
         ({"stack_parameters": {"Size": "2"}}, True),
         ({"stack_tags": {}}, True),
+        ({"stack_tags": {}, "stack_template": None}, True),
         ({"stack_description": {"stack_status": "CREATE_COMPLETE"}}, True),
         (status("UPDATE_COMPLETE"), False),
         (status("UPDATE_IN_PROGRESS"), True),
@@ -192,6 +193,8 @@ def status(word):
 @pytest.mark.parametrize("when", ["as the run began", "since"])
 def test_a_stack_differs_unless_it_is_as_wanted_and_at_rest(make_role, standing, differs, when):
     now = {} if standing is None else STANDING | standing
+    if now.get("stack_template", "") is None:  # somebody else's stack of that name, whose template is not read
+        del now["stack_template"]
     began, since = (now, {}) if when == "as the run began" else (STANDING, {"langfuse-storage": now})
     role = make_role(
         "platform",
