@@ -73,6 +73,9 @@ LIBRARIES = (
     "ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner",
 )
 
+# How much garbage is let lie, as gc.set_threshold() has it: most processes of a run end before it matters.
+SELDOM = (100_000, 20, 20)
+
 
 class Connection(Local):
     """ansible.builtin.local, but for a program that is to be given to a Python like this one."""
@@ -83,6 +86,7 @@ class Connection(Local):
             for name in LIBRARIES:
                 _load(name)
             gc.freeze()  # else each fork's garbage collection copies all of it
+            gc.set_threshold(*SELDOM)
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command; its exit code, and what it wrote to stdout and stderr."""

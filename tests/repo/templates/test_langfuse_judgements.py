@@ -34,6 +34,12 @@ def in_use(make_role, values: dict[str, str], **given: Any) -> dict[str, Any]:
     return {"resources": [{"metadata": {"name": "langfuse-secrets", "annotations": annotation}}]}
 
 
+def restarts_of(make_role, **given: Any) -> list[str]:
+    """What the role would restart, which first finds what has changed."""
+    changed = make_role("secrets", **given).value("__secrets_outdated")
+    return make_role("secrets", **given, __secrets_changed=changed).value("__secrets_to_restart")
+
+
 @pytest.mark.parametrize("major", [1, 2])
 @pytest.mark.parametrize(
     ("changes", "restarts"),
@@ -50,13 +56,12 @@ def in_use(make_role, values: dict[str, str], **given: Any) -> dict[str, Any]:
 )
 def test_exactly_the_readers_restart(make_role, major, changes, restarts):
     found = in_use(make_role, SECRETS, platform_chart_major=major)
-    role = make_role("secrets", platform_chart_major=major, __secrets_values=SECRETS | changes, __secrets_found=found)
-    assert role.value("__secrets_restarts") == restarts
+    given = {"platform_chart_major": major, "__secrets_values": SECRETS | changes, "__secrets_found": found}
+    assert restarts_of(make_role, **given) == restarts
 
 
 def test_nothing_restarts_for_the_first_secrets(make_role):
-    role = make_role("secrets", __secrets_values=SECRETS, __secrets_found={"resources": []})
-    assert role.value("__secrets_restarts") == []
+    assert restarts_of(make_role, __secrets_values=SECRETS, __secrets_found={"resources": []}) == []
 
 
 def test_digests_tell_no_value(make_role):

@@ -131,7 +131,9 @@ def one_library(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(local_fork, "LIBRARIES", ("no_such_library", "a_library_of_this_test"))
     monkeypatch.setattr(gc, "freeze", lambda: None)
+    threshold = gc.get_threshold()
     yield "a_library_of_this_test"
+    gc.set_threshold(*threshold)
     sys.modules.pop("a_library_of_this_test", None)
 
 
@@ -143,12 +145,14 @@ def test_reset_loads_the_libraries_for_all_forks(connection, one_library):
     assert not is_loaded_in_a_fork(one_library)
     connection.reset()
     assert is_loaded_in_a_fork(one_library)
+    assert gc.get_threshold() == local_fork.SELDOM
 
 
 def test_reset_loads_nothing_where_nothing_forks(connection, one_library, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     connection.reset()
     assert not is_loaded_in_a_fork(one_library)
+    assert gc.get_threshold() != local_fork.SELDOM
 
 
 @pytest.mark.parametrize("library", local_fork.LIBRARIES)
