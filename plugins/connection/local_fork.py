@@ -16,6 +16,9 @@ description:
   - Each module still has a process of its own, a child of the worker, with what the worker has as environment.
   - M(ansible.builtin.meta) with C(reset_connection) loads the Python libraries for AWS and Kubernetes into Ansible
     itself, once for all modules that run after it. The role P(llmops.langfuse.platform#role) begins with it.
+  - It also lets runs share the modules that Ansible packs, of Ansible and of the collections that the roles use. They
+    lie in C(llmops.langfuse-packed-*) in the folder that C(local_tmp) names. A change of any file that they are packed
+    from makes Ansible pack them anew. What no run used for a week is removed; you may remove it at any time.
   - What is no module of this Python goes to P(ansible.builtin.local#connection), as does everything where the system
     is not Linux. That is, among others, C(become), C(async), C(environment), and modules without pipelining.
 options:
@@ -52,6 +55,7 @@ import typing as t
 from ansible.module_utils import _internal
 from ansible.plugins.connection.local import Connection as Local
 from ansible.utils.display import Display
+from ansible_collections.llmops.langfuse.plugins.plugin_utils import _packed_modules
 
 display = Display()
 
@@ -81,10 +85,11 @@ class Connection(Local):
     """ansible.builtin.local, but for a program that is to be given to a Python like this one."""
 
     def reset(self) -> None:
-        """Load the libraries; Ansible calls this in the process that all workers are forks of."""
+        """Load libraries and take packed modules; Ansible calls this in the process that all workers are forks of."""
         if sys.platform.startswith("linux"):
             for name in LIBRARIES:
                 _load(name)
+            _packed_modules.share()
             gc.freeze()  # else each fork's garbage collection copies all of it
             gc.set_threshold(*SELDOM)
 
