@@ -51,7 +51,7 @@ nightly: test ## make test; a cluster's changes; sanity, units and site with Ans
 	@$(in_venv) tests/run_site.sh cluster
 	@$(in_venv) tests/run_sanity.sh 3.13
 	@$(in_venv) tests/run_newer.sh
-	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=$(CURDIR)/tests/lab:$(CURDIR)/.build pytest -n 2 tests/lab/tests/test_disk_relief_property.py
+	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:tests/lab/tests:$(CURDIR)/.build pytest -n 2 tests/engine/test_disk_relief_property.py
 
 .PHONY: faults
 faults: setup ## Bad days of AWS, servers that die, SIGKILL at KILLS (50) random moments, two runs at once: hours
@@ -62,7 +62,7 @@ lint: setup ## ansible-lint (production), yamllint, ruff, shellcheck, changelog
 	@$(in_venv) tests/run_lint.sh
 
 .PHONY: unit
-unit: setup ## Unit tests: plugins, templates, lab, repository
+unit: setup ## Unit tests: plugins, templates, lab, repository, and the modules for ClickHouse on its engines
 	@$(in_venv) tests/run_unit.sh
 
 .PHONY: molecule
