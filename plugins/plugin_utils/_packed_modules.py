@@ -49,7 +49,7 @@ def share() -> None:
 
 def _keep(kept: Path) -> None:
     with contextlib.suppress(OSError):
-        _link(_run_folder(), kept)
+        _link(_run_folder(), kept, durable=True)
 
 
 def _forget_unused(parent: Path) -> None:
@@ -69,16 +69,21 @@ def _is_mine_alone(folder: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
-def _link(source: Path, target: Path) -> None:
-    """Link the packs that the target lacks."""
+def _link(source: Path, target: Path, *, durable: bool = False) -> None:
+    """Link the packs that the target lacks; durably, so that a crash of the computer leaves none half written."""
     target.mkdir(exist_ok=True)
     there = {path.name for path in target.iterdir()}
     for path in source.iterdir():
         if path.name not in there and _is_pack(path.name):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())  # else a crash of the computer can leave its name and not all of its text
+            if durable:
+                _write_through(path)
             with contextlib.suppress(FileExistsError):  # a run beside this one was faster
                 os.link(path, target / path.name)
+
+
+def _write_through(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _is_pack(name: str) -> bool:

@@ -137,22 +137,32 @@ def one_library(monkeypatch, tmp_path):
     sys.modules.pop("a_library_of_this_test", None)
 
 
+@pytest.fixture
+def shared(monkeypatch):
+    """How often this process began to share packed modules."""
+    times = []
+    monkeypatch.setattr(local_fork._packed_modules, "share", lambda: times.append(1))
+    return times
+
+
 def is_loaded_in_a_fork(library: str) -> bool:
     return run_forked(f"import sys; print({library!r} in sys.modules)".encode())[1] == b"True\n"
 
 
-def test_reset_loads_the_libraries_for_all_forks(connection, one_library):
+def test_reset_loads_the_libraries_for_all_forks(connection, one_library, shared):
     assert not is_loaded_in_a_fork(one_library)
     connection.reset()
     assert is_loaded_in_a_fork(one_library)
     assert gc.get_threshold() == local_fork.SELDOM
+    assert shared == [1]
 
 
-def test_reset_loads_nothing_where_nothing_forks(connection, one_library, monkeypatch):
+def test_reset_loads_nothing_where_nothing_forks(connection, one_library, shared, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     connection.reset()
     assert not is_loaded_in_a_fork(one_library)
     assert gc.get_threshold() != local_fork.SELDOM
+    assert shared == []
 
 
 @pytest.mark.parametrize("library", local_fork.LIBRARIES)
