@@ -22,15 +22,7 @@ notes:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - llmops.langfuse.attributes
-attributes:
-  check_mode:
-    support: full
-    details: It changes nothing, and does the same in check mode.
-  diff_mode:
-    support: none
-    details: It changes nothing.
-  idempotent:
-    support: full
+  - llmops.langfuse.attributes.info_module
 options:
   namespace:
     description: Namespace in which pods are replaced.

@@ -21,17 +21,8 @@ notes:
   - Needs the right SELECT on C(system).
 extends_documentation_fragment:
   - llmops.langfuse.attributes
+  - llmops.langfuse.attributes.info_module
   - llmops.langfuse.clickhouse
-attributes:
-  check_mode:
-    support: full
-    details: Reads only.
-  diff_mode:
-    support: N/A
-    details: Reads only.
-  idempotent:
-    support: full
-    details: Reads only.
 options: {}
 seealso:
   - module: llmops.langfuse.clickhouse_disk_relief

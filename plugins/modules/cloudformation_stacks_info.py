@@ -20,19 +20,10 @@ notes:
   - Needs C(cloudformation:DescribeStacks), and C(cloudformation:GetTemplate) of the stacks with the tags.
 extends_documentation_fragment:
   - llmops.langfuse.attributes
+  - llmops.langfuse.attributes.info_module
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    support: full
-    details: This module changes nothing.
-  diff_mode:
-    support: N/A
-    details: This module changes nothing.
-  idempotent:
-    support: full
-    details: This module changes nothing.
 options:
   template_tags:
     description: Tags, all of which a stack must have for its template to be read.

@@ -21,19 +21,10 @@ notes:
     C(eks:DescribeNodegroup) and C(iam:ListOpenIDConnectProviders), and for O(addons) C(eks:DescribeAddonVersions).
 extends_documentation_fragment:
   - llmops.langfuse.attributes
+  - llmops.langfuse.attributes.info_module
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    support: full
-    details: This module changes nothing.
-  diff_mode:
-    support: N/A
-    details: This module changes nothing.
-  idempotent:
-    support: full
-    details: This module changes nothing.
 options:
   name:
     description: Name of the cluster.

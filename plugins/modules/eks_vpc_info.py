@@ -23,19 +23,10 @@ notes:
   - It reads routes and tags. Network ACLs, firewalls and what a NAT instance lets through are not looked at.
 extends_documentation_fragment:
   - llmops.langfuse.attributes
+  - llmops.langfuse.attributes.info_module
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    support: full
-    details: This module changes nothing.
-  diff_mode:
-    support: N/A
-    details: This module changes nothing.
-  idempotent:
-    support: full
-    details: This module changes nothing.
 options:
   vpc_id:
     description: The VPC.

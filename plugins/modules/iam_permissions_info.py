@@ -24,19 +24,10 @@ notes:
   - The simulator sees service control policies and permissions boundaries, but no policies of resources.
 extends_documentation_fragment:
   - llmops.langfuse.attributes
+  - llmops.langfuse.attributes.info_module
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    support: full
-    details: Changes nothing.
-  diff_mode:
-    support: N/A
-    details: Changes nothing.
-  idempotent:
-    support: N/A
-    details: Changes nothing.
 options:
   policies:
     description:
