@@ -215,3 +215,34 @@ def test_parameters_alone_may_be_no_reason_for_an_update(make_role):
         __platform_stacks_since={},
     )
     assert bool(role.value("platform_stack_differs")) is False
+
+
+OFFERED = {
+    "vpc-cni": {"default": "v1.20.4-eksbuild.1", "versions": ["v1.21.1-eksbuild.1", "v1.20.4-eksbuild.1"]},
+    "kube-proxy": {"default": "v1.36.0-eksbuild.2", "versions": ["v1.36.0-eksbuild.2"]},
+}
+NOT_BUILT = "for Kubernetes 1.36 EKS offers v1.21.1-eksbuild.1, v1.20.4-eksbuild.1."
+
+
+@pytest.mark.parametrize("variable", ["cluster_addon_versions", "addons_eks_versions"])
+@pytest.mark.parametrize(
+    ("offered", "wanted", "refusals"),
+    [
+        ({}, {"vpc-cni": "v1.19.0-eksbuild.1"}, []),
+        (OFFERED, {}, []),
+        (OFFERED, {"vpc-cni": "v1.21.1-eksbuild.1"}, []),
+        (OFFERED, {"vpc-cni": "v1.19.0-eksbuild.1"}, [f"VARIABLE has vpc-cni v1.19.0-eksbuild.1: {NOT_BUILT}"]),
+        (
+            OFFERED | {"kube-proxy": {"default": None, "versions": []}},
+            {"vpc-cni": "v1.19.0-eksbuild.1"},
+            [
+                f"VARIABLE has vpc-cni v1.19.0-eksbuild.1: {NOT_BUILT}",
+                "EKS offers no add-on kube-proxy for Kubernetes 1.36 in ap-south-1.",
+            ],
+        ),
+    ],
+)
+def test_builds_of_addons_that_eks_does_not_offer(make_role, variable, offered, wanted, refusals):
+    addons = {"offered": offered, "variable": variable, "kubernetes": "1.36"}
+    found = make_role("cluster", platform_addons=addons, **{variable: wanted}).value("platform_addon_refusals")
+    assert found == [refusal.replace("VARIABLE", variable) for refusal in refusals]
