@@ -176,8 +176,7 @@ def test_ansible_takes_what_its_last_run_packed(tmp_path):
         command = [
             sys.executable,
             "-m",
-            "ansible",
-            "playbook",
+            "ansible.cli.playbook",
             "-i",
             str(tmp_path / "hosts"),
             str(tmp_path / "play.yml"),
