@@ -54,7 +54,7 @@ nightly: test ## make test; a cluster's changes; sanity, units and site with Ans
 	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:tests/lab/tests:$(CURDIR)/.build pytest -n 2 tests/engine/test_disk_relief_property.py
 
 .PHONY: faults
-faults: setup ## Bad days of AWS, servers that die, SIGKILL at KILLS (50) random moments, two runs at once: hours
+faults: setup ## Bad days of AWS, servers that die, SIGKILL at KILLS (50) random moments, two runs at once
 	@$(in_venv) tests/run_site.sh faults
 
 .PHONY: lint
