@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from clickhouse_lab import ClickHouseLab, running
 from langfuse_lab.clickhouse import loader, schema
 from langfuse_lab.clickhouse.client import Client
@@ -23,11 +22,11 @@ sys.path.append(str(REPOSITORY / ".build"))  # the collection, for who runs pyte
 
 from ansible_collections.llmops.langfuse.plugins.module_utils._ttl_text import ttl_clause
 from ansible_collections.llmops.langfuse.plugins.modules import clickhouse_ttl
+from ansible_collections.llmops.langfuse.tests.unit.plugins.modules.started import PASSWORD, run_module
 
 FORMS = json.loads(
     (REPOSITORY / "tests/unit/plugins/module_utils/fixtures/ttl_forms.json").read_text(),
 )
-PASSWORD = "correct horse battery"
 DAYS_30 = "toDateTime(timestamp) + toIntervalDay(30)"
 MERGE_SECONDS = 30  # for the server to remove wholly expired parts by itself; usually 5
 
@@ -65,19 +64,12 @@ def run(lab: ClickHouseLab, capsys: pytest.CaptureFixture[str]) -> Run:
         given = {
             "login_host": HOST,
             "login_port": lab.native,
-            "login_password": PASSWORD,
             "tables": list(tables),
             "_ansible_check_mode": check,
             "_ansible_diff": True,
             **arguments,
         }
-        with patch_module_args(given), pytest.raises(SystemExit) as stopped:
-            clickhouse_ttl.main()
-        out, err = capsys.readouterr()
-        answer = json.loads(out)
-        answer.pop("invocation", None)
-        assert PASSWORD not in json.dumps(answer) + err
-        return {"rc": stopped.value.code, **answer}
+        return run_module(clickhouse_ttl, capsys, **given)
 
     return run
 

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmops.langfuse.plugins.module_utils import _clickhouse_disk
 from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import (
     ClickHouseError,
@@ -20,8 +18,8 @@ from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import
 )
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
 from ansible_collections.llmops.langfuse.plugins.modules import clickhouse_disk_info, clickhouse_disk_relief
+from ansible_collections.llmops.langfuse.tests.unit.plugins.modules.started import run_module
 
-PASSWORD = "correct horse battery"
 DAY = 86400
 NOW = 1_800_000_000
 TABLES = [{"name": "traces", "column": "timestamp"}]
@@ -109,19 +107,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return server
 
 
-def run(module: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
-    """Run a module; returns its exit code as rc beside its answer."""
-    with patch_module_args({"login_password": PASSWORD, **arguments}), pytest.raises(SystemExit) as stopped:
-        module.main()
-    out, err = capsys.readouterr()
-    answer = json.loads(out)
-    answer.pop("invocation", None)
-    assert PASSWORD not in json.dumps(answer) + err
-    return {"rc": stopped.value.code, **answer}
-
-
 def test_info(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    info = run(clickhouse_disk_info, capsys, _ansible_check_mode=True)
+    info = run_module(clickhouse_disk_info, capsys, _ansible_check_mode=True)
     assert (info["rc"], info["changed"], server.sent) == (0, False, [])
     assert info["disks"] == [{"name": "default", "free_bytes": 40, "total_bytes": 1000, "used_percent": 96.0}]
     assert info["tables"][0]["name"] == "traces"
@@ -136,12 +123,12 @@ def test_info(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_info_without_a_server(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     server.refuse["now()"] = ConnectionLost("ClickHouse at localhost:9000 cannot be reached: refused")
-    failed = run(clickhouse_disk_info, capsys)
+    failed = run_module(clickhouse_disk_info, capsys)
     assert (failed["rc"], failed["msg"]) == (1, "ClickHouse at localhost:9000 cannot be reached: refused")
 
 
 def relieve(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
-    return run(clickhouse_disk_relief, capsys, tables=TABLES, **arguments)
+    return run_module(clickhouse_disk_relief, capsys, tables=TABLES, **arguments)
 
 
 def test_relief_in_check_mode_then_really_then_again(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,10 +179,10 @@ def test_refused_steps_do_not_hide_the_others(server: Server, capsys: pytest.Cap
 
 def test_only_renamed_logs(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     server.other = 0
-    done = run(clickhouse_disk_relief, capsys, leftover_logs_only=True)
+    done = run_module(clickhouse_disk_relief, capsys, leftover_logs_only=True)
     assert (done["rc"], done["ok"], [step["what"] for step in done["steps"]]) == (0, True, ["system.trace_log_0"])
     assert all(sql.startswith("DROP TABLE") for sql in server.sent)
-    assert run(clickhouse_disk_relief, capsys, leftover_logs_only=True)["changed"] is False
+    assert run_module(clickhouse_disk_relief, capsys, leftover_logs_only=True)["changed"] is False
 
 
 class Claims:
@@ -269,7 +256,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
 def test_bad_options(
     server: Server, capsys: pytest.CaptureFixture[str], arguments: dict[str, Any], message: str
 ) -> None:
-    done = run(clickhouse_disk_relief, capsys, **arguments)
+    done = run_module(clickhouse_disk_relief, capsys, **arguments)
     assert done["rc"] == 1
     assert message in done["msg"]
     assert server.sent == []

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.llmops.langfuse.plugins.module_utils._clickhouse import Options
 from ansible_collections.llmops.langfuse.plugins.module_utils._errors import LangfuseError
 from ansible_collections.llmops.langfuse.plugins.modules import clickhouse_ttl
+from ansible_collections.llmops.langfuse.tests.unit.plugins.modules.started import run_module
 
-PASSWORD = "correct horse battery"
 TRACES = {"name": "traces", "column": "timestamp", "keep": "30d"}
 
 
@@ -63,14 +61,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 def run(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
-    """Run the module; returns its exit code as rc beside its answer."""
-    with patch_module_args({"login_password": PASSWORD, **arguments}), pytest.raises(SystemExit) as stopped:
-        clickhouse_ttl.main()
-    out, err = capsys.readouterr()
-    answer = json.loads(out)
-    answer.pop("invocation", None)
-    assert PASSWORD not in json.dumps(answer) + err
-    return {"rc": stopped.value.code, **answer}
+    return run_module(clickhouse_ttl, capsys, **arguments)
 
 
 def test_check_mode_then_a_run_then_another(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,13 +30,6 @@ INVENTORY = (
 
 
 @pytest.fixture
-def tmp(tmp_path) -> Path:
-    """What Ansible's local_tmp names, with one run's own folder."""
-    (tmp_path / "run").mkdir()
-    return tmp_path
-
-
-@pytest.fixture
 def sources(tmp_path_factory, monkeypatch) -> Path:
     """A folder of one file, which stands for all that modules are packed from."""
     folder = tmp_path_factory.mktemp("sources")
@@ -46,28 +39,28 @@ def sources(tmp_path_factory, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def begin(tmp, sources, monkeypatch):
+def begin(tmp_path, sources, monkeypatch):
     """Begin a run: the folder where Ansible looks for packs, and what ends the run."""
 
     def begin(name: str):
         ends = []
 
         def end() -> None:
-            monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp / name))
+            monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / name))
             for function, *args in ends:
                 function(*args)
 
-        monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp / name))
+        monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / name))
         monkeypatch.setattr(_packed_modules.atexit, "register", lambda *call: ends.append(call))
-        (tmp / name).mkdir(exist_ok=True)
+        (tmp_path / name).mkdir(exist_ok=True)
         _packed_modules.share()
-        return tmp / name / "ansiballz_cache", end
+        return tmp_path / name / "ansiballz_cache", end
 
     return begin
 
 
-def kept(tmp: Path) -> list[str]:
-    return sorted(path.name for path in tmp.glob("llmops.langfuse-packed-*/*"))
+def kept(local_tmp: Path) -> list[str]:
+    return sorted(path.name for path in local_tmp.glob("llmops.langfuse-packed-*/*"))
 
 
 def packed(begin, *names: str) -> None:
@@ -78,17 +71,17 @@ def packed(begin, *names: str) -> None:
     end()
 
 
-def test_the_next_run_has_what_a_run_packed(tmp, begin):
+def test_the_next_run_has_what_a_run_packed(tmp_path, begin):
     packed(begin, PACK)
     folder, _end = begin("next")
     assert (folder / PACK).read_bytes() == b"packed"
 
 
-def test_only_whole_packs_of_known_collections_are_kept(tmp, begin):
+def test_only_whole_packs_of_known_collections_are_kept(tmp_path, begin):
     own = "ansible.modules.stat-ZIP_DEFLATED-none"
     foreign = ["ansible.legacy.mine-ZIP_DEFLATED-none", "ansible_collections.a.b.plugins.modules.c-ZIP_DEFLATED-none"]
     packed(begin, PACK, own, f"{PACK}.lock", f"{own}-part", *foreign)
-    assert kept(tmp) == sorted([PACK, own])
+    assert kept(tmp_path) == sorted([PACK, own])
 
 
 @pytest.mark.parametrize("text", ["a = 22\n", "a = 2\n"], ids=["another size", "another time"])
@@ -109,40 +102,40 @@ def test_what_changes_while_a_run_lasts_is_not_kept_under_its_new_text(begin, so
     assert list(folder.iterdir()) == []
 
 
-def test_runs_side_by_side_keep_the_first_one_s(tmp, begin):
+def test_runs_side_by_side_keep_the_first_one_s(tmp_path, begin):
     first, end_first = begin("run")
     second, end_second = begin("beside")
     (first / PACK).write_bytes(b"first")
     (second / PACK).write_bytes(b"second")
     end_first()
     end_second()
-    assert [path.read_bytes() for path in tmp.glob("llmops.langfuse-packed-*/*")] == [b"first"]
+    assert [path.read_bytes() for path in tmp_path.glob("llmops.langfuse-packed-*/*")] == [b"first"]
 
 
-def test_a_folder_that_others_may_write_to_is_not_used(tmp, begin):
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path, begin):
     packed(begin, PACK)
-    (folder,) = tmp.glob("llmops.langfuse-packed-*")
+    (folder,) = tmp_path.glob("llmops.langfuse-packed-*")
     folder.chmod(0o770)
     run, end = begin("next")
     assert not run.exists()
     run.mkdir()
     (run / "ansible.modules.stat-ZIP_DEFLATED-none").write_bytes(b"")
     end()
-    assert kept(tmp) == [PACK]
+    assert kept(tmp_path) == [PACK]
 
 
-def test_a_link_is_no_folder_of_ones_own(tmp, begin):
+def test_a_link_is_no_folder_of_ones_own(tmp_path, begin):
     packed(begin, PACK)
-    (folder,) = tmp.glob("llmops.langfuse-packed-*")
-    folder.rename(tmp / "elsewhere")
-    folder.symlink_to(tmp / "elsewhere")
+    (folder,) = tmp_path.glob("llmops.langfuse-packed-*")
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
     run, _end = begin("next")
     assert not run.exists()
 
 
-def test_what_no_run_used_for_a_week_goes(tmp, begin, sources):
+def test_what_no_run_used_for_a_week_goes(tmp_path, begin, sources):
     packed(begin, PACK)
-    (old,) = tmp.glob("llmops.langfuse-packed-*")
+    (old,) = tmp_path.glob("llmops.langfuse-packed-*")
     (sources / "module.py").write_text("a = 22\n")
     begin("next")
     assert old.exists()
@@ -151,13 +144,13 @@ def test_what_no_run_used_for_a_week_goes(tmp, begin, sources):
     assert not old.exists()
 
 
-def test_a_disk_that_takes_nothing_is_no_fault(tmp, begin, monkeypatch):
+def test_a_disk_that_takes_nothing_is_no_fault(tmp_path, begin, monkeypatch):
     def full(*_args, **_options):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(Path, "mkdir", full)
     _packed_modules.share()
-    assert kept(tmp) == []
+    assert kept(tmp_path) == []
 
 
 def test_ansible_takes_what_its_last_run_packed(tmp_path):
