@@ -15,7 +15,8 @@ description:
     Ansible's part of the module anew. Here a fork of the worker runs the module, with Python and Ansible loaded.
   - Each module still has a process of its own, a child of the worker, with what the worker has as environment.
   - M(ansible.builtin.meta) with C(reset_connection) loads the Python libraries for AWS and Kubernetes into Ansible
-    itself, once for all modules that run after it. The role P(llmops.langfuse.platform#role) begins with it.
+    itself, and botocore's descriptions of AWS's services, once for all modules that run after it. The role
+    P(llmops.langfuse.platform#role) begins with it.
   - It also lets runs share the modules that Ansible packs, of Ansible and of the collections that the roles use. They
     lie in C(llmops.langfuse-packed-*) in the folder that C(local_tmp) names. A change of any file that they are packed
     from makes Ansible pack them anew. What no run used for a week is removed; you may remove it at any time.
@@ -55,7 +56,7 @@ import typing as t
 from ansible.module_utils import _internal
 from ansible.plugins.connection.local import Connection as Local
 from ansible.utils.display import Display
-from ansible_collections.llmops.langfuse.plugins.plugin_utils import _packed_modules
+from ansible_collections.llmops.langfuse.plugins.plugin_utils import _aws_descriptions, _packed_modules
 
 display = Display()
 
@@ -88,7 +89,8 @@ class Connection(Local):
         """Load libraries and take packed modules; Ansible calls this in the process that all workers are forks of."""
         if sys.platform.startswith("linux"):
             for name in LIBRARIES:
-                _load(name)
+                _beforehand(name, lambda name=name: importlib.import_module(name))
+            _beforehand("AWS's description", _aws_descriptions.keep)
             _packed_modules.share()
             gc.freeze()  # else each fork's garbage collection copies all of it
             gc.set_threshold(*SELDOM)
@@ -102,11 +104,11 @@ class Connection(Local):
         return run_forked(in_data)
 
 
-def _load(library: str) -> None:
+def _beforehand(what: str, load: t.Callable[[], object]) -> None:
     try:
-        importlib.import_module(library)
+        load()
     except Exception as error:  # it is for the module that needs it to say so
-        display.vvv(f"{library} is not loaded beforehand: {error}")
+        display.vvv(f"{what} is not loaded beforehand: {error}")
 
 
 def _is_this_python(cmd: str) -> bool:

@@ -61,6 +61,8 @@ class Tunnel:
             except LangfuseError:
                 local.close()  # the driver says that the connection was lost
                 continue
+            # An answer comes in pieces, and each would wait until the driver acknowledges the last, which it delays.
+            local.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for source, sink in ((local, remote), (remote, local)):
                 threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
 
