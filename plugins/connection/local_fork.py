@@ -15,7 +15,7 @@ description:
     Ansible's part of the module anew. Here a fork of the worker runs the module, with Python and Ansible loaded.
   - Each module still has a process of its own, a child of the worker, with what the worker has as environment.
   - M(ansible.builtin.meta) with C(reset_connection) loads the Python libraries for AWS and Kubernetes into Ansible
-    itself, and botocore's descriptions of AWS's services, once for all modules that run after it. The role
+    itself, and botocore's description of AWS, once for all modules that run after it. The role
     P(llmops.langfuse.platform#role) begins with it.
   - It also lets runs share the modules that Ansible packs, of Ansible and of the collections that the roles use. They
     lie in C(llmops.langfuse-packed-*) in the folder that C(local_tmp) names. A change of any file that they are packed
