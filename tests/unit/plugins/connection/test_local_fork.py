@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import os
@@ -138,31 +139,32 @@ def one_library(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def shared(monkeypatch):
-    """How often this process began to share packed modules."""
-    times = []
-    monkeypatch.setattr(local_fork._packed_modules, "share", lambda: times.append(1))
-    return times
+def begun(monkeypatch):
+    """What else was begun, by name. Not for real: it would last as long as this process, for the tests that follow."""
+    names = []
+    for module, function in ((local_fork._aws_descriptions, "keep"), (local_fork._packed_modules, "share")):
+        monkeypatch.setattr(module, function, functools.partial(names.append, function))
+    return names
 
 
 def is_loaded_in_a_fork(library: str) -> bool:
     return run_forked(f"import sys; print({library!r} in sys.modules)".encode())[1] == b"True\n"
 
 
-def test_reset_loads_the_libraries_for_all_forks(connection, one_library, shared):
+def test_reset_loads_the_libraries_for_all_forks(connection, one_library, begun):
     assert not is_loaded_in_a_fork(one_library)
     connection.reset()
     assert is_loaded_in_a_fork(one_library)
     assert gc.get_threshold() == local_fork.SELDOM
-    assert shared == [1]
+    assert begun == ["keep", "share"]
 
 
-def test_reset_loads_nothing_where_nothing_forks(connection, one_library, shared, monkeypatch):
+def test_reset_loads_nothing_where_nothing_forks(connection, one_library, begun, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     connection.reset()
     assert not is_loaded_in_a_fork(one_library)
     assert gc.get_threshold() != local_fork.SELDOM
-    assert shared == []
+    assert begun == []
 
 
 @pytest.mark.parametrize("library", local_fork.LIBRARIES)
