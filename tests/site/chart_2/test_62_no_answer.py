@@ -31,7 +31,7 @@ def silent_webhook(lab):
 
 
 def test_a_webhook_that_does_not_answer(silent_webhook, site):
-    run = site.run("site", "--tags", "ingress", name="webhook-silent")
+    run = site.run("site", "--tags", "ingress", "-e", "ingress_wait_seconds=20", name="webhook-silent")
     assert run.code != 0
     said = " ".join(run.output.split())
     assert "Kubernetes does not take the Ingresses:" in said
