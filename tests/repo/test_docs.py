@@ -88,7 +88,7 @@ def headings(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
 def test_tags_and_playbooks_exist(page: Path) -> None:
     text = page.read_text()
-    tags = {role.name for role in ROLES} | {"clickhouse_retention_rehearsal"}
+    tags = {role.name for role in ROLES} | {"clickhouse_retention_rehearsal", "clickhouse_retention_relief"}
     named = [tag for tags_of in re.findall(r"--tags ([\w,]+)", text) for tag in tags_of.split(",")]
     assert [tag for tag in named if tag not in tags and tag != "ROLE"] == []
     playbooks = re.findall(r"playbooks/([\w-]+)\.yml", text) + re.findall(
