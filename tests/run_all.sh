@@ -2,8 +2,8 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Everything but what is nightly, in two lanes side by side that take about as long: the site with chart major 2; and what needs no lab, then the site
-# with chart major 1, in VPCs and clusters that stand, and each role alone by molecule.
+# Everything but what is nightly, in two lanes side by side that take about as long: the site with chart major 2, then the collection as Galaxy sees
+# it; and what else needs no lab, then the site with chart major 1, in VPCs and clusters that stand, and each role alone by molecule.
 # What each part prints goes to a file of its own, and to its lane's as it comes. A failed part does not keep the next from running, and is told
 # again at the end.
 set -uo pipefail
@@ -33,8 +33,8 @@ started=$SECONDS
 trap 'kill 0' INT TERM
 rm -f "$out"/part-*.log
 echo "Logs of the two lanes: $out/site.log and $out/checks.log"
-lane site "run_site.sh chart_2" & site=$!
-lane checks run_lint.sh run_unit.sh run_sanity.sh run_importer.sh run_docs.sh "run_site.sh chart_1" "run_site.sh adopted" run_molecule.sh & checks=$!
+lane site "run_site.sh chart_2" run_importer.sh run_docs.sh & site=$!
+lane checks run_lint.sh run_unit.sh run_sanity.sh "run_site.sh chart_1" "run_site.sh adopted" run_molecule.sh & checks=$!
 wait "$checks"
 cat "$out/checks.log"
 wait "$site"
