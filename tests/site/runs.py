@@ -11,9 +11,6 @@ import subprocess
 import time
 from pathlib import Path
 
-# For ansible-playbook: by Ansible's own connection, which starts a Python for each module.
-OWN_CONNECTION = ("-e", "ansible_connection=ansible.builtin.local")
-
 
 def wait_until_said(process: subprocess.Popen[str], log: Path, text: str, seconds: float = 600) -> None:
     """Wait until the run's log has this text; fail when the run ends first, or after these seconds."""

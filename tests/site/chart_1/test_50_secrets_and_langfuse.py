@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 
-from runs import OWN_CONNECTION
-
 MAJOR = '{"platform_chart_major": 1}'
 
 
@@ -40,7 +38,7 @@ def test_rotation_restarts_only_the_readers(site, lab):
 
 
 def test_langfuse_works_and_nothing_changes(site):
-    run = site.run("site", "--tags", "langfuse", "-e", MAJOR, *OWN_CONNECTION, name="major-1-langfuse").ok()
+    run = site.run("site", "--tags", "langfuse", "-e", MAJOR, name="major-1-langfuse").ok()
     assert run.changed == 0, run.changed_tasks
     assert "web runs the expected version: 3.224.1" in run.output
     assert "ClickHouse is migrated: migration 37" in run.output

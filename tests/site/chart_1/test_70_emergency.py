@@ -8,7 +8,6 @@ from __future__ import annotations
 import emergency
 import pytest
 from emergency import ALARM, wait
-from runs import OWN_CONNECTION
 from small_disk import small_disk
 
 DISK = 64 << 20
@@ -62,6 +61,7 @@ def test_by_hand(site, lab, disk):
 
 
 def test_a_run_afterwards_changes_nothing(site):
-    major = ["-e", "platform_chart_major=1"]
-    run = site.run("site", "--tags", "clickhouse_retention", *major, *OWN_CONNECTION, name="retention-afterwards").ok()
+    run = site.run(
+        "site", "-e", "platform_chart_major=1", "--tags", "clickhouse_retention", name="retention-afterwards"
+    ).ok()
     assert run.changed == 0, run.changed_tasks

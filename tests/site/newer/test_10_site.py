@@ -10,7 +10,6 @@ import os
 import subprocess
 
 import pytest
-from runs import OWN_CONNECTION
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +33,6 @@ def test_site_comes_up_and_a_second_run_changes_nothing(site, newer):
     site.run("site", name="first", env=newer).ok()
     second = site.run("site", name="second", env=newer).ok()
     assert second.changed == 0, second.changed_tasks
-
-
-def test_nor_does_one_by_ansibles_own_connection(site, newer):
-    third = site.run("site", *OWN_CONNECTION, name="own-connection", env=newer).ok()
-    assert third.changed == 0, third.changed_tasks
 
 
 def test_releases_are_deployed_once(lab, newer):
