@@ -159,6 +159,12 @@ class Lab:
         answer.read()
         return json.loads(answer.data)
 
+    def node_groups(self) -> dict[str, dict[str, Any]]:
+        """The cluster's node groups as EKS has them, by their names."""
+        eks, cluster = self.client("eks"), "langfuse"
+        names = eks.list_nodegroups(clusterName=cluster)["nodegroups"]
+        return {name: eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"] for name in names}
+
     def slow_down(self, seconds: dict[str, float]) -> None:
         """Let resources of CloudFormation stacks take time, by type; less than before ends what waits."""
         from langfuse_lab.config import write_atomically

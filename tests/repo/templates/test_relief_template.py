@@ -67,7 +67,6 @@ def test_environment_fits_with_the_longest_names(make_role, of_type, major):
         "CertificateAuthorityData": base64.b64encode(b"c" * 1200).decode(),
         "AlarmTopicArn": ACCOUNT.format("sns", f"{name}-alarms"),
     }
-    names = {"platform_name": name, "platform_namespace": "n" * 63, "platform_cluster_name": "c" * 100}
     days = {
         table["name"]: 3650
         for table in make_role("platform", platform_chart_major=major).value("platform_chart.tables")
@@ -76,17 +75,18 @@ def test_environment_fits_with_the_longest_names(make_role, of_type, major):
         "clickhouse_retention",
         platform_outputs=outputs,
         platform_chart_major=major,
+        platform_name=name,
+        platform_namespace="n" * 63,
+        platform_cluster_name="c" * 100,
         platform_environment="e" * 64,
         clickhouse_retention_emergency_table_keep_days=days,
         clickhouse_retention_emergency_grow_limit_gib=16384,
         __clickhouse_retention_pods=PODS,
-        **names,
     )
     [function] = of_type(role.stack("relief"), "AWS::Lambda::Function").values()
     environment = function["Environment"]["Variables"]
     assert environment.keys() == {"SETTINGS", "CLUSTER_CA"}
-    size = sum(len(key) + len(value) for key, value in environment.items())
-    assert size <= 4096
+    assert sum(len(key) + len(value) for key, value in environment.items()) <= 4096
 
 
 def test_nodeport_lets_nobody_in_but_the_named(make, lint):

@@ -43,18 +43,6 @@ def cluster(site):
     return run
 
 
-@pytest.fixture
-def groups(lab):
-    """The node groups as EKS has them."""
-
-    def read() -> dict[str, dict]:
-        eks = lab.client("eks")
-        names = eks.list_nodegroups(clusterName="langfuse")["nodegroups"]
-        return {name: eks.describe_nodegroup(clusterName="langfuse", nodegroupName=name)["nodegroup"] for name in names}
-
-    return read
-
-
 def planned(run) -> set[str]:
     """What check mode says it would do: "stack: Action Resource" each."""
     lines = re.findall(r"Stack langfuse-(\S+): (.*)", run.output.replace("\n    ", " "))
@@ -93,7 +81,7 @@ def test_an_older_version_is_refused(cluster, lab):
     assert events(lab) == before
 
 
-def test_an_upgrade_does_what_check_mode_says_and_leaves_the_autoscaler_alone(cluster, groups, lab):
+def test_an_upgrade_does_what_check_mode_says_and_leaves_the_autoscaler_alone(cluster, lab):
     eks = lab.client("eks")
     eks.update_nodegroup_config(
         clusterName="langfuse", nodegroupName="langfuse-nodes", scalingConfig={"desiredSize": 4}
@@ -113,8 +101,8 @@ def test_an_upgrade_does_what_check_mode_says_and_leaves_the_autoscaler_alone(cl
     assert eks.describe_addon(clusterName="langfuse", addonName="kube-proxy")["addon"]["addonVersion"].startswith(
         "v1.36."
     )
-    assert {group["version"] for group in groups().values()} == {"1.36"}
-    assert groups()["langfuse-nodes"]["scalingConfig"]["desiredSize"] == 4
+    assert {group["version"] for group in lab.node_groups().values()} == {"1.36"}
+    assert lab.node_groups()["langfuse-nodes"]["scalingConfig"]["desiredSize"] == 4
 
 
 def test_the_control_plane_goes_first(lab):
@@ -131,20 +119,20 @@ def test_the_control_plane_goes_first(lab):
     assert last("langfuse-cluster", "Cluster") < last("langfuse-nodegroups", "Langfusenodes")
 
 
-def test_another_size_changes_that_group_only(cluster, groups, lab):
+def test_another_size_changes_that_group_only(cluster, lab):
     variables = {"cluster_node_groups": [NODES | {"max_size": 8}, CLICKHOUSE]}
     plan = planned(cluster("--check", name="scale-check", **variables).ok())
     assert plan == {"nodegroups: Modify Langfusenodes"}
     before = events(lab)
     cluster(name="scale", **variables).ok()
     assert done(lab, before) == plan
-    assert groups()["langfuse-nodes"]["scalingConfig"] == {"minSize": 2, "desiredSize": 4, "maxSize": 8}
+    assert lab.node_groups()["langfuse-nodes"]["scalingConfig"] == {"minSize": 2, "desiredSize": 4, "maxSize": 8}
     assert cluster(name="scale-again", **variables).ok().changed == 0
 
 
-def test_a_group_is_not_replaced_unless_it_is_allowed(cluster, groups, lab):
+def test_a_group_is_not_replaced_unless_it_is_allowed(cluster, lab):
     variables = SCALED
-    before, arn = events(lab), groups()["langfuse-nodes"]["nodegroupArn"]
+    before, arn = events(lab), lab.node_groups()["langfuse-nodes"]["nodegroupArn"]
     run = cluster(name="replace-refused", **variables)
     assert run.code != 0
     message = " ".join(run.output.split())
@@ -153,8 +141,8 @@ def test_a_group_is_not_replaced_unless_it_is_allowed(cluster, groups, lab):
     assert events(lab) == before
 
     cluster(name="replace", platform_allow_replacement=["nodegroups/Langfusenodes"], **variables).ok()
-    assert groups()["langfuse-nodes"]["nodegroupArn"] != arn
-    assert len(groups()["langfuse-nodes"]["subnets"]) == 1
+    assert lab.node_groups()["langfuse-nodes"]["nodegroupArn"] != arn
+    assert len(lab.node_groups()["langfuse-nodes"]["subnets"]) == 1
 
 
 def test_a_subnet_does_not_go(cluster, lab):

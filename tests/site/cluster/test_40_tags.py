@@ -41,9 +41,7 @@ def tagged(lab) -> Iterator[tuple[str, dict[str, str]]]:
             yield f"internet-gateway {gateway['InternetGatewayId']}", pairs(gateway)
     yield from ((f"elastic-ip {a['AllocationId']}", pairs(a)) for a in ec2.describe_addresses()["Addresses"])
     yield "cluster langfuse", eks.describe_cluster(name="langfuse")["cluster"]["tags"]
-    for group in eks.list_nodegroups(clusterName="langfuse")["nodegroups"]:
-        about = eks.describe_nodegroup(clusterName="langfuse", nodegroupName=group)["nodegroup"]
-        yield f"nodegroup {group}", about["tags"]
+    yield from ((f"nodegroup {name}", group["tags"]) for name, group in lab.node_groups().items())
     for addon in eks.list_addons(clusterName="langfuse")["addons"]:
         yield f"addon {addon}", eks.describe_addon(clusterName="langfuse", addonName=addon)["addon"]["tags"]
     for role in iam.list_roles()["Roles"]:

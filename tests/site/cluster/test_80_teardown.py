@@ -13,13 +13,11 @@ from volumes import until
 
 def are_replaced(lab) -> bool:
     """Whether the node groups have as many instances as they shall, all by their launch templates of now."""
-    eks, ec2 = lab.client("eks"), lab.client("ec2")
     wanted = []
-    for name in eks.list_nodegroups(clusterName="langfuse")["nodegroups"]:
-        group = eks.describe_nodegroup(clusterName="langfuse", nodegroupName=name)["nodegroup"]
+    for name, group in lab.node_groups().items():
         wanted += [(name, group["launchTemplate"]["version"])] * group["scalingConfig"]["desiredSize"]
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
-    pages = ec2.get_paginator("describe_instances").paginate(Filters=running)
+    pages = lab.client("ec2").get_paginator("describe_instances").paginate(Filters=running)
     found = []
     for instance in pages.search("Reservations[].Instances[]"):
         tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
