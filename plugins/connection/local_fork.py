@@ -21,7 +21,8 @@ description:
     lie in C(llmops.langfuse-packed-*) in the folder that C(local_tmp) names. A change of any file that they are packed
     from makes Ansible pack them anew. What no run used for a week is removed; you may remove it at any time.
   - What is no module of this Python goes to P(ansible.builtin.local#connection), as does everything where the system
-    is not Linux. That is, among others, C(become), C(async), C(environment), and modules without pipelining.
+    is not Linux. That is, among others, C(become), C(async), modules without pipelining, and an C(environment) with
+    variables that Python or its libraries look at only when they start (C(PYTHON*), C(LD_*), C(LC_*), C(LANG*), C(TZ)).
 options:
   become_success_timeout:
     description: See P(ansible.builtin.local#connection), which does what has C(become). In seconds.
@@ -46,6 +47,7 @@ import atexit
 import gc
 import importlib
 import os
+import re
 import shlex
 import signal
 import sys
@@ -78,6 +80,9 @@ LIBRARIES = (
     "ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner",
 )
 
+# What a task may set for a fork: nothing that is looked at only when Python or the C library starts.
+SETTING = re.compile(r"(?!PYTHON|LD_|LC_|LANG|TZ=)[A-Za-z_]\w*=", re.ASCII)
+
 # How much garbage is let lie, as gc.set_threshold() has it: most processes of a run end before it matters.
 SELDOM = (100_000, 20, 20)
 
@@ -97,11 +102,12 @@ class Connection(Local):
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command; its exit code, and what it wrote to stdout and stderr."""
-        if not in_data or not _is_this_python(cmd) or not sys.platform.startswith("linux"):
+        environment = _environment(cmd)
+        if not in_data or environment is None or not sys.platform.startswith("linux"):
             return super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         self._connect()
         display.vvv(f"FORK {cmd}", host=self._play_context.remote_addr)
-        return run_forked(in_data)
+        return run_forked(in_data, environment)
 
 
 def _beforehand(what: str, load: t.Callable[[], object]) -> None:
@@ -111,19 +117,28 @@ def _beforehand(what: str, load: t.Callable[[], object]) -> None:
         display.vvv(f"{what} is not loaded beforehand: {error}")
 
 
-def _is_this_python(cmd: str) -> bool:
-    """Whether a shell is to start nothing but the Python that runs here; the `sleep 0` is for terminals."""
-    words = shlex.split(cmd)
-    return len(words) == 3 and words[1] == "-c" and words[2].removesuffix(" && sleep 0") == sys.executable
+def _environment(cmd: str) -> dict[str, str] | None:
+    """What a shell is to set for the Python that runs here; None when a fork of it would not do as well.
+
+    Ansible writes NAME=value for a task's environment, each value quoted. The `sleep 0` is for terminals.
+    """
+    try:
+        _shell, option, command = shlex.split(cmd)
+        *settings, program = shlex.split(command.removesuffix(" && sleep 0"))
+    except ValueError:
+        return None
+    if option != "-c" or program != sys.executable or not all(map(SETTING.match, settings)):
+        return None
+    return dict(setting.split("=", 1) for setting in settings)
 
 
-def run_forked(program: bytes) -> tuple[int, bytes, bytes]:
+def run_forked(program: bytes, environment: t.Mapping[str, str] | None = None) -> tuple[int, bytes, bytes]:
     """Run a Python program in a fork of this process; the exit code a shell would tell, stdout and stderr."""
     # Not pipes, which can fill, nor files, since there may be secrets in it.
     with open(os.memfd_create("stdout"), "rb") as stdout, open(os.memfd_create("stderr"), "rb") as stderr:
         pid = os.fork()
         if pid == 0:
-            _become(program, stdout.fileno(), stderr.fileno())
+            _become(program, environment or {}, stdout.fileno(), stderr.fileno())
         code = _wait(pid)
         return code, _all(stdout), _all(stderr)
 
@@ -143,10 +158,11 @@ def _all(file: t.IO[bytes]) -> bytes:
     return file.read()
 
 
-def _become(program: bytes, stdout: int, stderr: int) -> t.NoReturn:
+def _become(program: bytes, environment: t.Mapping[str, str], stdout: int, stderr: int) -> t.NoReturn:
     """Be the program, in the child: nothing of the worker's may be done at its end."""
     code = 1
     try:
+        os.environ.update(environment)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from kubernetes import client, config
@@ -137,3 +138,11 @@ def test_the_run_after_all_that_changes_nothing(site):
     run = langfuse(site, "after").ok()
     assert run.changed == 0, run.changed_tasks
     assert "web and PostgreSQL are healthy: OK" in run.output
+
+
+def test_helm_diff_finds_no_change_either(site):
+    """Not in the certificate, too, that a chart makes anew where it does not look into the cluster."""
+    plugins = {"HELM_PLUGINS": str(Path(__file__).parents[1] / "helm_plugins")}
+    run = site.run("site", "--tags", "addons,langfuse", name="helm-diff", env=plugins).ok()
+    assert run.changed == 0, run.changed_tasks
+    assert "Install helm diff" not in run.output, "the plugin was not asked"

@@ -9,6 +9,7 @@ import functools
 import gc
 import importlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.connection.local import Connection as Local
 from ansible.plugins.loader import connection_loader
+from ansible.plugins.shell.sh import ShellModule as Sh
 from ansible_collections.llmops.langfuse.plugins.connection import local_fork
 from ansible_collections.llmops.langfuse.plugins.connection.local_fork import run_forked
 
@@ -102,13 +104,28 @@ def test_forks_for_a_program_for_this_python(connection, given_to_local, command
     assert given_to_local == []
 
 
+def test_a_fork_has_the_environment_of_its_task(connection, given_to_local, monkeypatch):
+    monkeypatch.setenv("A", "of the worker")
+    shell = Sh()
+    wanted = {"A": "it's $HOME; b=c", "_B2": ""}
+    command = shlex.join(["/bin/sh", "-c", f"{shell.env_prefix(**wanted)} {sys.executable} && sleep 0"])
+    read = "import os, subprocess; print([os.environ.get('A'), os.environ['_B2']], subprocess.getoutput('echo $A'))"
+    code, stdout, stderr = connection.exec_command(command, in_data=read.encode())
+    assert (code, stdout.decode(), stderr) == (0, f"{list(wanted.values())} {wanted['A']}\n", b"")
+    assert given_to_local == [] and os.environ["A"] == "of the worker" and "_B2" not in os.environ
+
+
 @pytest.mark.parametrize(
     ("command", "in_data"),
     [
         (PYTHON, None),
         (PYTHON, b""),
         ("/bin/sh -c 'echo 1'", b"x"),
-        (f"/bin/sh -c 'A=1 {sys.executable} && sleep 0'", b"x"),
+        (f"/bin/sh -c 'PYTHONPATH=1 {sys.executable} && sleep 0'", b"x"),
+        (f"/bin/sh -c 'LC_ALL=C {sys.executable} && sleep 0'", b"x"),
+        (f"/bin/sh -c 'A=1 TZ=UTC {sys.executable} && sleep 0'", b"x"),
+        (f"/bin/sh -c 'A=1 env {sys.executable} && sleep 0'", b"x"),
+        (f"/bin/sh -c 'echo \"; {sys.executable} && sleep 0'", b"x"),
         ("/bin/sh -c '/elsewhere/python && sleep 0'", b"x"),
         (f"sudo -H -S -n -u root {PYTHON}", b"x"),
         (f"/bin/sh -c '{sys.executable} /tmp/module.py && sleep 0'", b"x"),
