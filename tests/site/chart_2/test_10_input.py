@@ -62,6 +62,11 @@ BAD_INPUT = {
     ),
     "no Helm": ([], {"helm": None}, r"Helm is not on PATH"),
     "old Helm": ([], {"helm": "v3.16.4"}, r"Helm is 3.16.4: at least 3.17.0 and below 5.0.0 is allowed"),
+    "an environment for another cluster": (
+        [],
+        {"K8S_AUTH_API_KEY": "a-secret-of-its-own", "HELM_KUBECONTEXT": "other"},
+        r"The environment has HELM_KUBECONTEXT, K8S_AUTH_API_KEY, by which .* another cluster than langfuse,",
+    ),
     # That of the older Ansible line, which these tests run with.
     "Helm 4 and a collection that does not know it": (
         [],
@@ -81,5 +86,6 @@ def test_bad_input_is_refused_before_anything_changes(name, site, lab, tmp_path)
     assert run.code != 0
     assert re.search(message, run.output), run.output[-3000:]
     assert "Traceback" not in run.output
+    assert "a-secret-of-its-own" not in run.output
     assert run.output.count("fatal:") == 1, run.output[-3000:]
     assert lab.left_over() == []
