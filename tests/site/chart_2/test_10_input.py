@@ -55,6 +55,16 @@ BAD_INPUT = {
         {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "HOME": "/nonexistent"},
         r"No credentials were found",
     ),
+    "another account's credentials": (
+        ["-e", '{"platform_account_id": "999999999999"}'],
+        {},
+        r"(?s)credentials of AWS account\s+123456789012 .* platform_account_id\s+is\s+999999999999; nothing was",
+    ),
+    "an account that YAML took for a number": (
+        ["-e", '{"platform_account_id": 1402433619}'],
+        {},
+        r"platform_account_id is '1402433619': the 12 digits",
+    ),
     "unreachable endpoint": (
         [],
         {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
