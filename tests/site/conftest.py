@@ -74,7 +74,7 @@ class Site:
         self.count += 1
         log = LOGS / f"{self.count:02}-{name or playbook}.log"
         environment = {**self.environment, **(env or {})}
-        command = ["ansible-playbook", "-i", "inventories/local", f"playbooks/{playbook}.yml", *args]
+        command = ["ansible-playbook", "-i", "inventories/local", f"llmops.langfuse.{playbook}", *args]
         with log.open("w") as out:
             process = subprocess.Popen(
                 command,
