@@ -38,6 +38,11 @@ def helm_of_version(version: str | None, folder: Path) -> list[str]:
 
 
 BAD_INPUT = {
+    "a misspelt tag": (
+        ["--tags", "storage,clickhouse_retention_releif"],
+        {},
+        r"clickhouse_retention_releif,\s+which\s+nothing\s+here\s+has;\s+nothing\s+was\s+changed",
+    ),
     "no region": (["-e", '{"platform_region": null}'], {}, r"platform_region"),
     "unknown size": (
         ["-e", "platform_size=huge"],
