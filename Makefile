@@ -47,10 +47,11 @@ test: setup ## Everything that CI runs: lint, unit, sanity, and the site on a la
 	@$(in_venv) tests/run_all.sh
 
 .PHONY: nightly
-nightly: test ## make test; a cluster's changes; sanity, units and site with Ansible's newer line, Python 3.13 and Helm 4; 1,000 relief cases for each ClickHouse
+nightly: test ## make test; a cluster's changes; sanity, units and site with Ansible's newer line, Python 3.13 and Helm 4; the site with the oldest versions; 1,000 relief cases for each ClickHouse
 	@$(in_venv) tests/run_site.sh cluster
 	@$(in_venv) tests/run_sanity.sh 3.13
 	@$(in_venv) tests/run_newer.sh
+	@$(in_venv) tests/run_oldest.sh
 	@$(in_venv) RELIEF_CASES=1000 PYTHONPATH=tests/lab:tests/lab/tests:$(CURDIR)/.build pytest -n 2 tests/engine/test_disk_relief_property.py
 
 .PHONY: faults

@@ -7,13 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/venv.sh
 source tests/venv.sh
-helm_version=v4.2.4
 
 venv="$(cached_venv 3.13)"
-export HELM_4="$cache/helm-$helm_version"
-if [ ! -x "$HELM_4/helm" ]; then
-  echo "Building Helm $helm_version into $HELM_4 (2 to 3 minutes)"
-  GOBIN="$HELM_4" CGO_ENABLED=0 go install -ldflags "-X helm.sh/helm/v4/internal/version.version=$helm_version" \
-    "helm.sh/helm/v4/cmd/helm@$helm_version"
-fi
+HELM_4="$(cached_helm v4.2.4)"
+export HELM_4
 PATH="$venv/bin:$PATH" tests/run_site.sh newer

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 llmops.langfuse contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# To be sourced: where the cache is, and the virtual environments in it: of other Pythons, and of tools that clash with our pins.
+# To be sourced: where the cache is, and what is kept in it: virtual environments of other Pythons and of tools that clash with our pins, other Helms.
 checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/llmops-langfuse"
 
@@ -30,6 +30,15 @@ cached_venv() { # cached_venv VERSION: print the virtual environment of this ver
     touch "$venv/.complete"
   fi
   echo "$venv"
+}
+
+cached_helm() { # cached_helm VERSION: print the folder of that Helm, built if need be
+  local folder="$cache/helm-$1" module="helm.sh/helm/${1%%.*}"
+  if [ ! -x "$folder/helm" ]; then
+    echo "Building Helm $1 into $folder (2 to 3 minutes)" >&2
+    GOBIN="$folder" CGO_ENABLED=0 go install -ldflags "-X $module/internal/version.version=$1" "$module/cmd/helm@$1" >&2
+  fi
+  echo "$folder"
 }
 
 tool_venv() { # tool_venv PACKAGE VERSION: print the virtual environment of that package for the Python on PATH, made if need be

@@ -55,7 +55,6 @@ import traceback
 import types
 import typing as t
 
-from ansible.module_utils import _internal
 from ansible.plugins.connection.local import Connection as Local
 from ansible.utils.display import Display
 from ansible_collections.llmops.langfuse.plugins.plugin_utils import _aws_descriptions, _packed_modules
@@ -160,6 +159,8 @@ def _all(file: t.IO[bytes]) -> bytes:
 
 def _become(program: bytes, environment: t.Mapping[str, str], stdout: int, stderr: int) -> t.NoReturn:
     """Be the program, in the child: nothing of the worker's may be done at its end."""
+    from ansible.module_utils import _internal  # here, for Ansibles that lack it come as far as to be refused
+
     code = 1
     try:
         os.environ.update(environment)

@@ -65,6 +65,6 @@ options:
     description: Context of the kubeconfig. If not set, its current one.
     type: str
 requirements:
-  - clickhouse-driver >= 0.2.9
+  - clickhouse-driver >= 0.2.10
   - kubernetes >= 29.0.0, for O(namespace)
 """

@@ -167,13 +167,22 @@ def _api_client(kubernetes: t.Any, target: PodTarget) -> t.Any:
     """A client by the kubeconfig, or by the service account of the pod in which this runs."""
     configuration = kubernetes.client.Configuration()
     try:
-        kubernetes.config.load_config(
-            config_file=target.kubeconfig, context=target.context, client_configuration=configuration
-        )
+        kubernetes.config.load_kube_config(target.kubeconfig, target.context, configuration)
     except (kubernetes.config.ConfigException, OSError) as error:
-        named = f"kubeconfig {target.kubeconfig}" if target.kubeconfig else "default kubeconfig"
-        raise LangfuseError(f"The {named} cannot be used: {one_line(error)}") from error
+        if not _by_service_account(kubernetes, target, configuration):
+            named = f"kubeconfig {target.kubeconfig}" if target.kubeconfig else "default kubeconfig"
+            raise LangfuseError(f"The {named} cannot be used: {one_line(error)}") from error
     return kubernetes.client.ApiClient(configuration)
+
+
+def _by_service_account(kubernetes: t.Any, target: PodTarget, configuration: t.Any) -> bool:
+    if target.kubeconfig or target.context:
+        return False
+    try:
+        kubernetes.config.load_incluster_config(configuration)
+    except kubernetes.config.ConfigException:  # this runs in no pod
+        return False
+    return True
 
 
 def _find_pod(namespace: _Namespace, target: PodTarget) -> str:

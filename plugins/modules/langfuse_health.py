@@ -74,8 +74,8 @@ options:
     type: int
     default: 300
 requirements:
-  - kubernetes >= 24.2.0
-  - clickhouse-driver, for O(clickhouse)
+  - kubernetes >= 29.0.0
+  - clickhouse-driver >= 0.2.10, for O(clickhouse)
 """
 
 EXAMPLES = r"""

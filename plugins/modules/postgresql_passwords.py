@@ -64,7 +64,7 @@ options:
     type: int
     default: 60
 requirements:
-  - kubernetes >= 24.2.0
+  - kubernetes >= 29.0.0
 """
 
 EXAMPLES = r"""

@@ -102,7 +102,7 @@ options:
         type: str
         default: LangfusePVC
 requirements:
-  - kubernetes >= 24.2.0
+  - kubernetes >= 29.0.0
   - boto3 >= 1.34.0, for O(forecast)
 seealso:
   - module: llmops.langfuse.pvc_resize

@@ -83,7 +83,7 @@ options:
     type: int
     default: 600
 requirements:
-  - kubernetes >= 24.2.0
+  - kubernetes >= 29.0.0
 seealso:
   - module: llmops.langfuse.pvc_info
 """

@@ -27,6 +27,30 @@ def test_lab_up_again_does_nothing(lab):
     assert {p.name: p.read_text() for p in (lab.dir / "run").glob("*.pid")} == pids
 
 
+def with_old_package(folder: Path) -> dict[str, str | None]:
+    """An environment in which Python finds another version of a package before the one that is installed."""
+    metadata = folder / "kubernetes-28.1.0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: kubernetes\nVersion: 28.1.0\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def with_mfa_profile(folder: Path) -> dict[str, str | None]:
+    """An environment with no credentials but a profile for which somebody would have to type a code."""
+    config = folder / "config"
+    config.write_text(
+        "[profile mfa]\nsource_profile = keys\nrole_arn = arn:aws:iam::123456789012:role/admin\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/somebody\n"
+        "[profile keys]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = a-secret-of-its-own\n"
+    )
+    keys = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+    return {**keys, "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "mfa"}
+
+
+def with_no_such_profile(_folder: Path) -> dict[str, str | None]:
+    return {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_PROFILE": "no-such"}
+
+
 def helm_of_version(version: str | None, folder: Path) -> list[str]:
     """Where a Helm is that says this version, and can do nothing else."""
     if version is None:
@@ -60,6 +84,12 @@ BAD_INPUT = {
         {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "HOME": "/nonexistent"},
         r"No credentials were found",
     ),
+    "a profile that is not there": (
+        [],
+        with_no_such_profile,
+        r"cannot be used; check AWS_PROFILE.* AWS\s+SDK: The config profile \(no-such\) could not be found",
+    ),
+    "a profile that asks for a code": ([], with_mfa_profile, r"(?s)AWS SDK: it broke off.* MFA code"),
     "another account's credentials": (
         ["-e", '{"platform_account_id": "999999999999"}'],
         {},
@@ -75,6 +105,7 @@ BAD_INPUT = {
         {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
         r"endpoint cannot be reached",
     ),
+    "an old Python package": ([], with_old_package, r"needs kubernetes>=29.0.0, and 28.1.0 is there: .* pip install"),
     "no Helm": ([], {"helm": None}, r"Helm is not on PATH"),
     "old Helm": ([], {"helm": "v3.16.4"}, r"Helm is 3.16.4: at least 3.17.0 and below 5.0.0 is allowed"),
     "an environment for another cluster": (
@@ -94,6 +125,8 @@ BAD_INPUT = {
 @pytest.mark.parametrize("name", BAD_INPUT)
 def test_bad_input_is_refused_before_anything_changes(name, site, lab, tmp_path):
     args, env, message = BAD_INPUT[name]
+    if callable(env):
+        env = env(tmp_path)
     if "helm" in env:
         path = [p for p in site.environment["PATH"].split(":") if not os.path.exists(os.path.join(p, "helm"))]
         env = {"PATH": ":".join([*helm_of_version(env["helm"], tmp_path), *path])}

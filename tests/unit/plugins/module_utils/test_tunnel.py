@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import queue
 import socket
 import sys
 import threading
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +53,11 @@ class FakeKubernetes:
         self.client = SimpleNamespace(
             Configuration=dict, ApiClient=lambda configuration: configuration, ApiException=ApiException
         )
-        self.config = SimpleNamespace(ConfigException=ConfigException, load_config=self._load_config)
+        self.config = SimpleNamespace(
+            ConfigException=ConfigException,
+            load_kube_config=self._load_kube_config,
+            load_incluster_config=self._load_incluster_config,
+        )
         self.dynamic = SimpleNamespace(DynamicClient=self._client)
         self.stream = SimpleNamespace(portforward=self._portforward)
 
@@ -59,9 +65,13 @@ class FakeKubernetes:
         if what in self.failures:
             raise self.failures[what]
 
-    def _load_config(self, config_file: str, context: str, client_configuration: Any) -> None:
+    def _load_kube_config(self, config_file: str, context: str, client_configuration: Any) -> None:
         self.asked.append((config_file, context))
         self._fail("config")
+
+    def _load_incluster_config(self, client_configuration: Any) -> None:
+        self.asked.append("service account")
+        self._fail("service account")
 
     def _client(self, api_client: Any, discoverer: Any) -> Any:
         assert discoverer(self, None) is None  # it would ask the API server for all it knows
@@ -221,9 +231,27 @@ def test_refusals(kubernetes: FakeKubernetes, step: str, failure: Exception, mes
     assert str(caught.value) == message
 
 
-def test_no_kubeconfig_was_given(kubernetes: FakeKubernetes) -> None:
+NO_KUBECONFIG = _tunnel.PodTarget("langfuse", "app=clickhouse", timeout=TARGET.timeout)
+
+
+def test_the_service_account_of_a_pod_without_a_kubeconfig(kubernetes: FakeKubernetes) -> None:
     kubernetes.failures["config"] = ConfigException("nothing found")
-    with pytest.raises(LangfuseError) as caught, _tunnel.open_tunnel(_tunnel.PodTarget("n", "s"), 9000):
+    with _tunnel.open_tunnel(NO_KUBECONFIG, 9000) as tunnel:
+        assert tunnel.pod == "clickhouse-0"
+    assert kubernetes.asked[:2] == [(None, None), "service account"]
+
+
+@pytest.mark.parametrize("target", [TARGET, dataclasses.replace(TARGET, kubeconfig=None)], ids=["file", "context"])
+def test_no_service_account_instead_of_what_was_named(kubernetes: FakeKubernetes, target: _tunnel.PodTarget) -> None:
+    kubernetes.failures["config"] = ConfigException("nothing found")
+    with pytest.raises(LangfuseError, match="cannot be used: nothing found"), _tunnel.open_tunnel(target, 9000):
+        pass
+    assert "service account" not in kubernetes.asked
+
+
+def test_neither_kubeconfig_nor_service_account(kubernetes: FakeKubernetes) -> None:
+    kubernetes.failures = {"config": ConfigException("nothing found"), "service account": ConfigException("no pod")}
+    with pytest.raises(LangfuseError) as caught, _tunnel.open_tunnel(NO_KUBECONFIG, 9000):
         pass
     assert str(caught.value) == "The default kubeconfig cannot be used: nothing found"
 
@@ -258,7 +286,12 @@ def test_the_package_has_what_is_used() -> None:
         assert hasattr(package.client, name)
     assert hasattr(package.dynamic, "DynamicClient")
     assert hasattr(package.stream, "portforward")
-    assert hasattr(package.config, "load_config")
+    assert list(signature(package.config.load_kube_config).parameters)[:3] == [
+        "config_file",
+        "context",
+        "client_configuration",
+    ]
+    assert next(iter(signature(package.config.load_incluster_config).parameters)) == "client_configuration"
 
 
 @pytest.mark.parametrize(("dry_run", "query"), [(False, []), (True, [("dryRun", "All")])])
