@@ -12,7 +12,7 @@ source tests/venv.sh
 ansible_core="ansible-core==$(sed -n 's/^requires_ansible: ">=\(.*\)"$/\1/p' meta/runtime.yml)"
 mapfile -t packages < <(sed -n 's/^\([a-z].*\)>=/\1==/p' requirements.txt)
 collections="$(pip list --format freeze | grep '^ansible==')"
-export OLDEST="$cache/venv-oldest-$(echo "$ansible_core ${packages[*]} $collections" | sha256sum | cut -c1-16)"
+OLDEST="$cache/venv-oldest-$(echo "$ansible_core ${packages[*]} $collections" | sha256sum | cut -c1-16)"
 if [ ! -e "$OLDEST/.complete" ]; then
   echo "Installing $ansible_core ${packages[*]} into $OLDEST"
   rm -rf "$OLDEST"
@@ -22,5 +22,5 @@ if [ ! -e "$OLDEST/.complete" ]; then
   touch "$OLDEST/.complete"
 fi
 HELM_OLDEST="$(cached_helm "v$(sed -n 's/^__platform_helm_minimum: "\(.*\)"$/\1/p' roles/platform/vars/main.yml)")"
-export HELM_OLDEST
+export OLDEST HELM_OLDEST
 tests/run_site.sh oldest

@@ -41,6 +41,7 @@ FOUND = {
     "langfuse_host": "langfuse.example.com",
     "langfuse_admin_email": "admin@example.com",
     "platform_account": ACCOUNT,
+    "__platform_identity": {"account": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/admin"},
     "platform_resource_tags": {"app": "langfuse", "environment": "production", "platform": "langfuse"},
     "platform_outputs": {
         "VpcId": "vpc-0123456789abcdef0",

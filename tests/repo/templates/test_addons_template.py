@@ -41,6 +41,16 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
+def test_policies_name_what_is_in_the_partition_of_the_region(roles):
+    """IAM takes no policy that names what another partition has."""
+    for partition in ("aws", "aws-us-gov"):
+        caller = {"account": "123456789012", "arn": f"arn:{partition}:iam::123456789012:user/admin"}
+        controller = roles(__platform_identity=caller)["LoadBalancerControllerRole"]
+        resources = [each for statement in statements(controller) for each in as_list(statement["Resource"])]
+        named = {each.split(":")[1] for each in resources if each != "*"}
+        assert named == {partition}
+
+
 def test_each_role_trusts_one_service_account_with_a_token_for_sts(make_role, roles):
     outputs = make_role("addons").variables["platform_outputs"]
     issuer = outputs["OidcIssuerUrl"].removeprefix("https://")
