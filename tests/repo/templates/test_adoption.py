@@ -224,6 +224,9 @@ CLUSTER_FAULTS = {
         "--access-config authenticationMode=API_AND_CONFIG_MAP",
     ),
     "too old": ({"cluster": {"version": "1.29"}}, "has Kubernetes 1.29: this collection knows "),
+    "newer than this collection": ({"cluster": {"version": "1.99"}}, "Upgrade the cluster, or this collection."),
+    # What worked yesterday works on: its owner pays AWS for longer support, or lets AWS upgrade it.
+    "out of standard support": ({"__cluster_kubernetes_versions": {"1.36": "2020-01-01"}}, None),
     "absent": (
         {"__platform_existing": {"cluster": None}, "__cluster_found": {"cluster": None}, "platform_outputs": {}},
         "there is no EKS cluster langfuse in account 123456789012, region ap-south-1",
