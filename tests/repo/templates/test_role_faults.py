@@ -317,6 +317,46 @@ def test_values_of_the_command_line_are_text(make_role):
     )
 
 
+TYPES = [
+    (
+        "monitoring",
+        {"monitoring_alarm_emails": "me@example.com"},
+        "monitoring_alarm_emails is a text: a list is allowed, on the command line "
+        "-e '{\"monitoring_alarm_emails\": [...]}'.",
+    ),
+    (
+        "langfuse",
+        {"langfuse_values": '{"langfuse": {"salt": "hidden"}}'},
+        "langfuse_values is a text: a dict is allowed, on the command line -e '{\"langfuse_values\": {...}}'.",
+    ),
+    (
+        "secrets",
+        {"secrets_kms_key_id": None},
+        'secrets_kms_key_id has no value: leave it out for its default, or write "" for an empty text.',
+    ),
+    (
+        "storage",
+        {"storage_default_class": None},
+        "storage_default_class has no value: leave it out for its default.",
+    ),
+    ("platform", {"platform_region": None}, "platform_region has no value: it needs one."),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "expected"), TYPES, ids=[next(iter(case[1])) for case in TYPES])
+def test_what_ansible_takes_for_the_type(make_role, name, given, expected):
+    """It converts what it checks, and leaves the variable as it is: the values' own faults are not asked for then."""
+    role = make_role(name, **given, __platform_roles=[name])
+    assert role.value("__platform_type_faults") == [expected]
+    assert role.value("__platform_found_faults") == [expected]
+
+
+@pytest.mark.parametrize("name", ["platform", *ROLES])
+def test_defaults_are_of_their_types(make_role, name):
+    role = make_role(name, __platform_roles=[name])
+    assert role.value("__platform_type_faults") == []
+
+
 def test_all_faults_at_once(make_role):
     role = make_role(
         "cluster", cluster_kubernetes_version="2", cluster_vpc_cidr="x", cluster_node_groups=[GROUP | {"max_size": 0}]

@@ -79,6 +79,11 @@ BAD_INPUT = {
         {},
         r"(?s)langfuse_host is 'https://x'.*clickhouse_retention_days is 0",
     ),
+    "a text for a list, and a variable without a value": (
+        ["-e", "monitoring_alarm_emails=me@example.com", "-e", '{"secrets_kms_key_id": null}'],
+        {},
+        r"(?s)secrets_kms_key_id has no value: .*monitoring_alarm_emails is a text: a list is allowed",
+    ),
     "no credentials": (
         [],
         {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "HOME": "/nonexistent"},
