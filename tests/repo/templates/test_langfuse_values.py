@@ -35,7 +35,7 @@ EVERYTHING = {
     "langfuse_license_enabled": True,
     "langfuse_experimental_features_enabled": True,
     "langfuse_web_hpa_enabled": True,
-    "langfuse_environment": {"LANGFUSE_LOG_LEVEL_X": 1},
+    "langfuse_environment": {"LANGFUSE_LOG_LEVEL_X": 1, "LANGFUSE_SWITCH_X": True},
 }
 VARIANTS = {"default": {}, "everything": EVERYTHING, "external": EXTERNAL, "all": EVERYTHING | EXTERNAL}
 
@@ -123,7 +123,7 @@ def test_what_the_chart_gets_wrong_goes_through_the_environment(make_values, maj
     assert shared["LANGFUSE_ENABLE_EXPERIMENTAL_FEATURES"] == "true"
     assert shared["SMTP_CONNECTION_URL"] == {"secretKeyRef": {"name": "langfuse-secrets", "key": "smtp-connection-url"}}
     assert shared["EMAIL_FROM_ADDRESS"] == "langfuse@example.com"
-    assert shared["LANGFUSE_LOG_LEVEL_X"] == "1"
+    assert (shared["LANGFUSE_LOG_LEVEL_X"], shared["LANGFUSE_SWITCH_X"]) == ("1", "true")
     assert values["s3"]["forcePathStyle"] is False
 
 

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 llmops.langfuse contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Ansible's check of variables takes for their types, although roles get something else."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator, Mapping
+
+DOCUMENTATION = r"""
+name: type_faults
+author: llmops.langfuse contributors
+version_added: 1.0.0
+short_description: Say which variables only look as their argument specs ask
+description:
+  - M(ansible.builtin.validate_argument_spec) converts what it checks, and leaves the variables as they are. So it takes
+    the text V(a@example.com) for a list of one, although a role that goes through it meets single letters, and a variable
+    without a value for an empty text, although a role makes the text C(None) of it.
+  - Names such variables. Shows no values, since some are secrets.
+  - Numbers and switches may be texts at the top, where C(-e name=value) makes texts of all, and nowhere below.
+positional: _input
+options:
+  _input:
+    description: The C(options) of an entry point in C(meta/argument_specs.yml).
+    type: dict
+    required: true
+  values:
+    description: The variables by their names. Others than those of the specs are passed over, and so are missing ones.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Refuse texts in the place of lists
+  ansible.builtin.fail:
+    msg: "{{ faults }}"
+  when: faults | length > 0
+  vars:
+    options: {alarm_emails: {type: list}}
+    faults: "{{ options | llmops.langfuse.type_faults({'alarm_emails': 'a@example.com'}) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: A sentence for each fault, which begins with the variable's name.
+  type: list
+  elements: str
+  sample:
+    - "alarm_emails is a text: a list is allowed, on the command line -e '{\"alarm_emails\": [...]}'."
+"""
+
+Spec = Mapping[str, t.Any]
+EXAMPLES_OF_TYPES = {"dict": "{...}", "list": "[...]"}
+NOT_TEXT = ("bool", "float", "int", *EXAMPLES_OF_TYPES)
+
+
+def type_faults(options: Spec, values: Mapping[str, t.Any]) -> list[str]:
+    """See DOCUMENTATION."""
+    return [
+        fault
+        for name, option in options.items()
+        if name in values
+        for fault in _top_fault(name, values[name], option) or _faults_below(name, values[name], option)
+    ]
+
+
+def _top_fault(name: str, value: t.Any, option: Spec) -> list[str]:
+    kind = option.get("type", "str")
+    if value is None:
+        return [f"{name} has no value: {_remedy(option)}."]
+    if isinstance(value, str) and kind in EXAMPLES_OF_TYPES:
+        example = f"-e '{{\"{name}\": {EXAMPLES_OF_TYPES[kind]}}}'"
+        return [f"{name} is a text: a {kind} is allowed, on the command line {example}."]
+    return []
+
+
+def _remedy(option: Spec) -> str:
+    if option.get("required"):
+        return "it needs one"
+    return "leave it out for its default" + (', or write "" for an empty text' if option.get("type") == "str" else "")
+
+
+def _faults_below(name: str, value: t.Any, option: Spec) -> Iterator[str]:
+    if isinstance(value, list):
+        for number, element in enumerate(value):
+            yield from _faults_of_suboptions(f"{name}[{number}]", element, option)
+    else:
+        yield from _faults_of_suboptions(name, value, option)
+
+
+def _faults_of_suboptions(name: str, value: t.Any, option: Spec) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, suboption in option.get("options", {}).items():
+            if key in value:
+                yield from _suboption_faults(f"{name}.{key}", value[key], suboption)
+
+
+def _suboption_faults(name: str, value: t.Any, option: Spec) -> Iterator[str]:
+    kind = option.get("type", "str")
+    if value is None:
+        yield f"{name} has no value: {_remedy(option)}."
+    elif isinstance(value, str) and kind in NOT_TEXT:
+        yield f"{name} is a text: {kind} is allowed."
+    else:
+        yield from _faults_below(name, value, option)
+
+
+class FilterModule:
+    """The collection's filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """By their names."""
+        return {"type_faults": type_faults}
