@@ -51,7 +51,10 @@ CASES = [
     ({"days": None}, "days has no value: leave it out for its default."),
     ({"emails": "a@b.c"}, "emails is a text: a list is allowed, on the command line -e '{\"emails\": [...]}'."),
     ({"tags": "{}"}, "tags is a text: a dict is allowed, on the command line -e '{\"tags\": {...}}'."),
-    ({"store": {"host": None}}, 'store.host has no value: leave it out for its default, or write "" for an empty text.'),
+    (
+        {"store": {"host": None}},
+        'store.host has no value: leave it out for its default, or write "" for an empty text.',
+    ),
     ({"store": {"port": "5432"}}, "store.port is a text: int is allowed."),
     ({"store": {"tls": "false"}}, "store.tls is a text: bool is allowed."),
     ({"groups": [{}, {"size": "3"}]}, "groups[1].size is a text: int is allowed."),
