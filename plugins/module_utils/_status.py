@@ -86,7 +86,7 @@ def assess(found: Object, unknown: dict[str, str], prices: Object, now: str) -> 
     parts = []
     for key, (title, judge) in judges.items():
         if key in found:
-            part = judge(found[key])
+            part = _judged(judge, found[key])
             part.title = title
         else:
             reason = unknown.get(key) or unknown.get("platform") or "it was not read"
@@ -96,6 +96,15 @@ def assess(found: Object, unknown: dict[str, str], prices: Object, now: str) -> 
             part = Part(title, [Row("", "unknown", state, " ".join(str(reason).split()))])
         parts.append(part)
     return Status(parts)
+
+
+def _judged(judge: Callable[[t.Any], Part], found: t.Any) -> Part:
+    """What a judge says; what was read and is not as it expects keeps nobody from seeing the other parts."""
+    try:
+        return judge(found)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reason = f"was read, and is not as expected ({type(error).__name__}: {error})"
+        return Part("", [Row("", "unknown", UNKNOWN, " ".join(reason.split()))])
 
 
 def _time(text: t.Any) -> datetime.datetime:
@@ -291,15 +300,16 @@ def cost(nodes: list[str], found: Object, prices: Object) -> Part:
     gib = sum((each.get("capacity_bytes") or 0) / GIB for each in found["claims"])
     listed = ", ".join(f"{count} x {name.replace('_', ' ')}" for name, count in things.items() if count)
     listed += f", {gib:.0f} GiB of claims"
-    missing = [name for name, count in things.items() if count and name not in (prices.get("hours") or {})]
     if not prices:
         return Part("", [Row("billed", f"{listed}; set status_prices for an estimate")])
-    if missing or "gib_month" not in prices:
-        names = ", ".join([*missing, *([] if "gib_month" in prices else ["gib_month"])])
-        return Part("", [Row("billed", f"{listed}; status_prices lacks {names}")])
+    hours = prices.get("hours")
+    known = {**(hours if isinstance(hours, dict) else {}), "gib_month": prices.get("gib_month")}
+    needed = [*(name for name, count in things.items() if count), "gib_month"]
+    missing = [name for name in needed if not isinstance(known.get(name), (int, float))]
+    if missing:
+        return Part("", [Row("billed", f"{listed}; status_prices has no number for {', '.join(missing)}")])
     total = (
-        sum(prices["hours"][name] * count for name, count in things.items() if count) * HOURS_A_MONTH
-        + gib * prices["gib_month"]
+        sum(known[name] * count for name, count in things.items() if count) * HOURS_A_MONTH + gib * known["gib_month"]
     )
     return Part(
         "",

@@ -39,6 +39,15 @@ def text_of(page: Path) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.read_text())).split())
 
 
+def test_what_it_cannot_do_is_said_at_once(site):
+    wrong = ["-e", "status_fail_on=bad", "-e", 'status_prices={"date": "2026-11-01"}', "-e", "status_page="]
+    run = site.run("status", *wrong, name="status-wrong")
+    assert run.code != 0
+    text = " ".join(run.output.split())
+    for message in ("status_fail_on is ''bad''", "a dict is allowed, on the command line", "status_page is empty"):
+        assert message in text, run.output
+
+
 def test_it_shows_what_the_servers_say(site, lab, page):
     run = site.run("status", name="status").ok()
     assert run.changed == 0, run.changed_tasks

@@ -173,11 +173,23 @@ def test_nothing_was_read() -> None:
     assert len(lines_with("broken: no credentials", made)) == len(HEALTHY)
 
 
+def test_what_is_not_as_expected_hides_nothing_else() -> None:
+    made = report(lambda found: found.update(claims=[{"name": "data", "capacity_bytes": "much"}], release="none"))
+    assert made["verdict"] == "degraded"
+    told = [line for line in made["lines"] if "was read, and is not as expected" in line]
+    assert len(told) >= 2, made["lines"]
+    assert lines_with("langfuse-web", made) == lines_with("langfuse-web", report())
+    assert "was read, and is not as expected" in made["page"]
+
+
 def test_cost_is_listed_without_prices_and_added_up_with_them() -> None:
     listed = "1 x control plane, 3 x t4g.medium, 1 x r7g.xlarge, 1 x nat gateway, 1 x load balancer, 200 GiB of claims"
     assert lines_with("billed", report()) == [f"billed {listed}; set status_prices for an estimate"]
     hours = {"control_plane": 0.1, "t4g.medium": 0.02, "r7g.xlarge": 0.2, "nat_gateway": 0.05}
-    assert "lacks load_balancer, gib_month" in lines_with("billed", report(prices={"hours": hours}))[0]
+    assert "no number for load_balancer, gib_month" in lines_with("billed", report(prices={"hours": hours}))[0]
+    quoted = {"hours": {**hours, "load_balancer": "0.03"}, "gib_month": "0.1"}
+    assert "no number for load_balancer, gib_month" in lines_with("billed", report(prices=quoted))[0]
+    assert "no number for control_plane, t4g.medium" in lines_with("billed", report(prices={"hours": 5}))[0]
     prices = {"date": "2026-11-01", "hours": {**hours, "load_balancer": 0.03}, "gib_month": 0.1}
     # (0.1 + 3 x 0.02 + 0.2 + 0.05 + 0.03) x 730 h + 200 x 0.1
     assert lines_with("estimate", report(prices=prices))[0].startswith("estimate 341 USD for 1 x control plane")
