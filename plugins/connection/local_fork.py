@@ -159,7 +159,7 @@ def _all(file: t.IO[bytes]) -> bytes:
 
 def _become(program: bytes, environment: t.Mapping[str, str], stdout: int, stderr: int) -> t.NoReturn:
     """Be the program, in the child: nothing of the worker's may be done at its end."""
-    from ansible.module_utils import _internal  # here, for Ansibles that lack it come as far as to be refused
+    from ansible.module_utils import _internal  # not above: an Ansible that lacks it is to come as far as its refusal
 
     code = 1
     try:

@@ -52,58 +52,50 @@ _value:
 
 Spec = Mapping[str, t.Any]
 EXAMPLES_OF_TYPES = {"dict": "{...}", "list": "[...]"}
-NOT_TEXT = ("bool", "float", "int", *EXAMPLES_OF_TYPES)
+NOT_TEXT = {"bool", "float", "int", *EXAMPLES_OF_TYPES}
 
 
 def type_faults(options: Spec, values: Mapping[str, t.Any]) -> list[str]:
     """See DOCUMENTATION."""
-    return [
-        fault
-        for name, option in options.items()
-        if name in values
-        for fault in _top_fault(name, values[name], option) or _faults_below(name, values[name], option)
-    ]
+    faults: list[str] = []
+    for name, option in options.items():
+        if name in values:
+            kind, value = option.get("type", "str"), values[name]
+            if isinstance(value, str) and kind in EXAMPLES_OF_TYPES:
+                example = f"-e '{{\"{name}\": {EXAMPLES_OF_TYPES[kind]}}}'"
+                faults.append(f"{name} is a text: a {kind} is allowed, on the command line {example}.")
+            else:
+                faults += _faults(name, value, option)
+    return faults
 
 
-def _top_fault(name: str, value: t.Any, option: Spec) -> list[str]:
-    kind = option.get("type", "str")
+def _faults(name: str, value: t.Any, option: Spec) -> Iterator[str]:
     if value is None:
-        return [f"{name} has no value: {_remedy(option)}."]
-    if isinstance(value, str) and kind in EXAMPLES_OF_TYPES:
-        example = f"-e '{{\"{name}\": {EXAMPLES_OF_TYPES[kind]}}}'"
-        return [f"{name} is a text: a {kind} is allowed, on the command line {example}."]
-    return []
+        yield f"{name} has no value: {_remedy(option)}."
+    for path, part in _parts(name, value):
+        for key, suboption in option.get("options", {}).items():
+            if key in part:
+                kind = suboption.get("type", "str")
+                if isinstance(part[key], str) and kind in NOT_TEXT:
+                    yield f"{path}.{key} is a text: the type {kind} is allowed."
+                else:
+                    yield from _faults(f"{path}.{key}", part[key], suboption)
+
+
+def _parts(name: str, value: t.Any) -> Iterator[tuple[str, Spec]]:
+    """The dicts that have suboptions: the value, or what is in its list."""
+    each = (
+        [(f"{name}[{number}]", part) for number, part in enumerate(value)]
+        if isinstance(value, list)
+        else [(name, value)]
+    )
+    return ((path, part) for path, part in each if isinstance(part, Mapping))
 
 
 def _remedy(option: Spec) -> str:
     if option.get("required"):
         return "it needs one"
     return "leave it out for its default" + (', or write "" for an empty text' if option.get("type") == "str" else "")
-
-
-def _faults_below(name: str, value: t.Any, option: Spec) -> Iterator[str]:
-    if isinstance(value, list):
-        for number, element in enumerate(value):
-            yield from _faults_of_suboptions(f"{name}[{number}]", element, option)
-    else:
-        yield from _faults_of_suboptions(name, value, option)
-
-
-def _faults_of_suboptions(name: str, value: t.Any, option: Spec) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, suboption in option.get("options", {}).items():
-            if key in value:
-                yield from _suboption_faults(f"{name}.{key}", value[key], suboption)
-
-
-def _suboption_faults(name: str, value: t.Any, option: Spec) -> Iterator[str]:
-    kind = option.get("type", "str")
-    if value is None:
-        yield f"{name} has no value: {_remedy(option)}."
-    elif isinstance(value, str) and kind in NOT_TEXT:
-        yield f"{name} is a text: {kind} is allowed."
-    else:
-        yield from _faults_below(name, value, option)
 
 
 class FilterModule:

@@ -55,11 +55,11 @@ CASES = [
         {"store": {"host": None}},
         'store.host has no value: leave it out for its default, or write "" for an empty text.',
     ),
-    ({"store": {"port": "5432"}}, "store.port is a text: int is allowed."),
-    ({"store": {"tls": "false"}}, "store.tls is a text: bool is allowed."),
-    ({"groups": [{}, {"size": "3"}]}, "groups[1].size is a text: int is allowed."),
-    ({"groups": [{"labels": "a=b"}]}, "groups[0].labels is a text: dict is allowed."),
-    ({"groups": [{"taints": "x"}]}, "groups[0].taints is a text: list is allowed."),
+    ({"store": {"port": "5432"}}, "store.port is a text: the type int is allowed."),
+    ({"store": {"tls": "false"}}, "store.tls is a text: the type bool is allowed."),
+    ({"groups": [{}, {"size": "3"}]}, "groups[1].size is a text: the type int is allowed."),
+    ({"groups": [{"labels": "a=b"}]}, "groups[0].labels is a text: the type dict is allowed."),
+    ({"groups": [{"taints": "x"}]}, "groups[0].taints is a text: the type list is allowed."),
     ({"groups": [{"taints": [{"key": None}]}]}, "groups[0].taints[0].key has no value: it needs one."),
 ]
 
