@@ -16,7 +16,7 @@ short_description: Say which variables only look as their argument specs ask
 description:
   - M(ansible.builtin.validate_argument_spec) converts what it checks, and leaves the variables as they are. So it takes
     the text V(a@example.com) for a list of one, although a role that goes through it meets single letters. A variable
-    without a value it takes for an empty text, although a role makes the text C(None) of it.
+    without a value it takes for a text, although it is null in some of a role's templates and C(None) in others.
   - Names such variables. Shows no values, since some are secrets.
   - Numbers and switches may be texts at the top, where C(-e name=value) makes texts of all, and nowhere below.
 positional: _input

@@ -77,10 +77,7 @@ CASES = [
     ("platform", {"platform_cluster_name": "-x"}, "platform_cluster_name is '-x': 1 to 100"),
     ("platform", {"platform_tags": {"team": "a,b"}}, "platform_tags holds a,b: keys of 1 to 128"),
     ("platform", {"platform_tags": {"aws:x": "y"}}, "platform_tags holds aws:x:"),
-    # AWS gives texts back, and a run would find a difference each time.
-    ("platform", {"platform_tags": {"centre": 4711}}, "platform_tags holds 4711: "),
-    ("platform", {"platform_tags": {4711: "x"}}, "platform_tags holds 4711: "),
-    ("platform", {"platform_tags": {"team": None}}, "numbers in quotes"),
+    ("platform", {"platform_tags": {"team": None, "centre": 4711}}, "platform_tags holds team without a value: "),
     ("ingress", {"ingress_hosted_zone_id": "example.com"}, "hold example.com: a Route 53 zone's id is allowed"),
     ("secrets", {"secrets_prefix": "langfuse/"}, "secrets_prefix is 'langfuse/': a path such as /langfuse/production"),
     ("secrets", {"secrets_kms_key_id": "my key"}, "secrets_kms_key_id is 'my key': a key's id, its ARN or an alias"),
