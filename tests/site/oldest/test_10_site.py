@@ -57,7 +57,9 @@ def test_a_change_is_told_and_made(site, oldest):
 
 
 def test_relief_and_status(site, oldest):
-    site.run("site", "--tags", "clickhouse_retention_relief", name="relief", env=oldest).ok()
+    # The disk that the lab's ClickHouse tells of is this computer's.
+    by_hand = ["--tags", "clickhouse_retention_relief", "-e", "clickhouse_retention_emergency_target_percent=90"]
+    site.run("site", *by_hand, name="relief", env=oldest).ok()
     status = site.run("status", name="status", env=oldest).ok()
     assert "langfuse is degraded." in status.output  # the lab has no metrics for the autoscaler
 
