@@ -30,7 +30,8 @@ def test_versions_are_the_newer_ones(newer):
 
 
 def test_site_comes_up_and_a_second_run_changes_nothing(site, newer):
-    site.run("site", name="first", env=newer).ok()
+    first = site.run("site", "-v", name="first", env=newer).ok()
+    assert "Timeout when waiting for search string" not in first.output, "a stack's end was not seen"
     second = site.run("site", name="second", env=newer).ok()
     assert second.changed == 0, second.changed_tasks
 
