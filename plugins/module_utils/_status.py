@@ -87,13 +87,13 @@ def assess(found: Object, unknown: dict[str, str], prices: Object, now: str) -> 
     for key, (title, judge) in judges.items():
         if key in found:
             part = _judged(judge, found[key])
-            part.title = title
         else:
             reason = unknown.get(key) or unknown.get("platform") or "it was not read"
             state = (
                 BROKEN if "platform" in unknown else UNKNOWN
             )  # who sees nothing must not be told that it may be well
-            part = Part(title, [Row("", "unknown", state, " ".join(str(reason).split()))])
+            part = _unknown(reason, state)
+        part.title = title
         parts.append(part)
     return Status(parts)
 
@@ -103,8 +103,11 @@ def _judged(judge: Callable[[t.Any], Part], found: t.Any) -> Part:
     try:
         return judge(found)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        reason = f"was read, and is not as expected ({type(error).__name__}: {error})"
-        return Part("", [Row("", "unknown", UNKNOWN, " ".join(reason.split()))])
+        return _unknown(f"was read, and is not as expected ({type(error).__name__}: {error})")
+
+
+def _unknown(reason: t.Any, state: str = UNKNOWN) -> Part:
+    return Part("", [Row("", "unknown", state, " ".join(str(reason).split()))])
 
 
 def _time(text: t.Any) -> datetime.datetime:
